@@ -1,0 +1,1 @@
+//! Lets facts in, and lets platforms without Kafka hear decisions.

@@ -1,0 +1,1 @@
+//! Notices: harm, degradation and regressions of an agent, each once.

@@ -1,0 +1,74 @@
+//! Deadlines as state: who falls due when, ordered by time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use wire::Timestamp;
+
+/// At most one deadline per key. Asking what is due touches only what is due.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<(K, Timestamp)>", into = "Vec<(K, Timestamp)>", bound(serialize = "K: Clone + Ord + Serialize", deserialize = "K: Clone + Ord + Deserialize<'de>"))]
+pub struct Agenda<K: Clone + Ord> {
+    due_at: BTreeMap<K, Timestamp>,
+    by_time: BTreeSet<(Timestamp, K)>,
+}
+
+// === impl Agenda ===
+
+impl<K: Clone + Ord> Agenda<K> {
+    /// Sets, moves or (with `None`) strikes the deadline of `key`.
+    pub fn set(&mut self, key: &K, due: Option<Timestamp>) {
+        if let Some(old) = self.due_at.remove(key) {
+            self.by_time.remove(&(old, key.clone()));
+        }
+        if let Some(due) = due {
+            self.due_at.insert(key.clone(), due);
+            self.by_time.insert((due, key.clone()));
+        }
+    }
+
+    /// The deadline of `key`.
+    pub fn get(&self, key: &K) -> Option<Timestamp> {
+        self.due_at.get(key).copied()
+    }
+
+    /// The earliest deadline.
+    pub fn first(&self) -> Option<Timestamp> {
+        self.by_time.first().map(|(due, _)| *due)
+    }
+
+    /// Every key whose deadline is at or before `now`, earliest first.
+    pub fn due(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, &K)> {
+        self.by_time.iter().take_while(move |(due, _)| *due <= now).map(|(due, key)| (*due, key))
+    }
+
+    /// Keys with a deadline.
+    pub fn len(&self) -> usize {
+        self.due_at.len()
+    }
+
+    /// Whether nobody has a deadline.
+    pub fn is_empty(&self) -> bool {
+        self.due_at.is_empty()
+    }
+}
+
+impl<K: Clone + Ord> Default for Agenda<K> {
+    fn default() -> Self {
+        Self { due_at: BTreeMap::new(), by_time: BTreeSet::new() }
+    }
+}
+
+impl<K: Clone + Ord> From<Vec<(K, Timestamp)>> for Agenda<K> {
+    fn from(entries: Vec<(K, Timestamp)>) -> Self {
+        let mut agenda = Self::default();
+        entries.iter().for_each(|(key, due)| agenda.set(key, Some(*due)));
+        agenda
+    }
+}
+
+impl<K: Clone + Ord> From<Agenda<K>> for Vec<(K, Timestamp)> {
+    fn from(agenda: Agenda<K>) -> Self {
+        agenda.due_at.into_iter().collect()
+    }
+}

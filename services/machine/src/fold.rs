@@ -1,0 +1,206 @@
+//! The fold around a machine: position, repeated facts, and the room's watermark, the same for every room.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use wire::record::decision_id;
+use wire::{AgentId, Basis, Body, Class, DedupeKey, Offset, Partition, Record, RoomWatermark, Timestamp};
+
+use crate::mutants::{self, Mutant};
+use crate::{Decision, Frontier, Machine};
+
+/// How far back, in offsets of the partition, a repeated fact is known as repeated. Beyond it, it is a new fact.
+pub const WINDOW_OFFSETS: i64 = 10_000;
+
+/// A room says how far it has folded at most once in this many seconds per partition.
+pub const WATERMARK_EVERY_S: i64 = 10;
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folded {
+    /// The machine folded it.
+    Applied,
+    /// The machine had folded the same event already.
+    Repeated,
+    /// It lies before the position: the log handed it out twice.
+    Behind,
+}
+
+/// A machine at its place in a partition. This, whole, is what a snapshot holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "M: Machine"))]
+pub struct Fold<M: Machine> {
+    partition: Partition,
+    machine: M,
+    asof: Offset,
+    appended: Timestamp,
+    window: Window,
+    watermark: Watermark,
+}
+
+/// Keys of the facts folded within the last [`WINDOW_OFFSETS`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Window {
+    order: VecDeque<(Offset, DedupeKey)>,
+    offset_of: BTreeMap<DedupeKey, Offset>,
+}
+
+/// What the room still has to say about how far it has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Watermark {
+    /// The fact that the next watermark is for: the first that no watermark has covered.
+    uncovered: Option<Seen>,
+    /// The last fact folded.
+    last: Option<Seen>,
+    /// `now` of the last watermark that came home.
+    said_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Seen {
+    offset: Offset,
+    key: DedupeKey,
+    appended: Timestamp,
+}
+
+// === impl Fold ===
+
+impl<M: Machine> Fold<M> {
+    /// A machine that has folded nothing yet.
+    pub fn new(partition: Partition) -> Self {
+        Self {
+            partition,
+            machine: M::default(),
+            asof: Offset::BEFORE_ALL,
+            appended: Timestamp(0),
+            window: Window::default(),
+            watermark: Watermark::default(),
+        }
+    }
+
+    /// Folds a record of a kind that the machine reads.
+    pub fn fold(&mut self, record: &Record) -> Folded {
+        if record.offset <= self.asof {
+            return Folded::Behind;
+        }
+        self.skip(record.offset, record.appended);
+        if record.body.kind().class() != Class::Decision {
+            let key = record.dedupe_key();
+            if !self.window.admit(record.offset, key) {
+                return Folded::Repeated;
+            }
+            self.watermark.saw(Seen { offset: record.offset, key, appended: record.appended });
+        }
+        match &record.body {
+            Body::RoomWatermark(said) if said.room == M::SERVICE => self.watermark.came_home(&said.basis),
+            _ => {}
+        }
+        self.machine.apply(record);
+        Folded::Applied
+    }
+
+    /// Passes a record that the machine does not read, or that nobody can.
+    pub fn skip(&mut self, offset: Offset, appended: Timestamp) {
+        self.asof = self.asof.max(offset);
+        self.appended = self.appended.max(appended);
+    }
+
+    /// Every decision that is owed at `now`, the machine's first, then the room's watermark.
+    pub fn owed(&self, now: Timestamp) -> Vec<Decision> {
+        let at = Frontier { asof: self.asof, now };
+        let mut owed = self.machine.owed(at);
+        owed.extend(self.watermark.owed::<M>(self.partition, at));
+        owed
+    }
+
+    /// When to ask again if no record arrives before.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        [self.machine.next_due(), self.watermark.due()].into_iter().flatten().min()
+    }
+
+    /// The machine.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// Its partition.
+    pub fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// Offset of the last record that was folded or passed.
+    pub fn asof(&self) -> Offset {
+        self.asof
+    }
+
+    /// Append time of that record; the epoch before the first.
+    pub fn appended(&self) -> Timestamp {
+        self.appended
+    }
+}
+
+// === impl Window ===
+
+impl Window {
+    /// Whether `key` is new within the window; if so it is remembered.
+    fn admit(&mut self, offset: Offset, key: DedupeKey) -> bool {
+        while let Some((oldest, old)) = self.order.front().filter(|(oldest, _)| oldest.0 <= offset.0 - WINDOW_OFFSETS).copied() {
+            self.order.pop_front();
+            if self.offset_of.get(&old) == Some(&oldest) {
+                self.offset_of.remove(&old);
+            }
+        }
+        if self.offset_of.contains_key(&key) {
+            return false;
+        }
+        self.offset_of.insert(key, offset);
+        self.order.push_back((offset, key));
+        true
+    }
+}
+
+// === impl Watermark ===
+
+impl Watermark {
+    fn saw(&mut self, fact: Seen) {
+        self.uncovered.get_or_insert_with(|| fact.clone());
+        self.last = Some(fact);
+    }
+
+    /// Settles only facts at or before the watermark's `asof`: one that crossed it on the way is still uncovered.
+    fn came_home(&mut self, basis: &Basis) {
+        self.said_at = self.said_at.max(Some(basis.now));
+        let crossed = self.last.take_if(|last| last.offset <= basis.asof || mutants::broken(Mutant::EchoSettlesAll));
+        if crossed.is_some() {
+            self.uncovered = None;
+        } else if self.uncovered.as_ref().is_some_and(|first| first.offset <= basis.asof) {
+            self.uncovered = self.last.clone();
+        }
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        let first = self.uncovered.as_ref()?;
+        Some(self.said_at.unwrap_or(Timestamp::MIN).max(first.appended).plus_s(WATERMARK_EVERY_S))
+    }
+
+    fn owed<M: Machine>(&self, partition: Partition, at: Frontier) -> Option<Decision> {
+        let first = self.uncovered.as_ref().filter(|_| self.due().is_some_and(|due| due <= at.now))?;
+        let room = M::SERVICE.to_owned();
+        let basis = Basis {
+            asof: at.asof,
+            now: at.now,
+            rule: "watermark".to_owned(),
+            policy: "none".to_owned(),
+            causes: Vec::new(),
+            accountable: "operations".to_owned(),
+        };
+        Some(Decision {
+            id: decision_id(M::SERVICE, &partition.to_string(), &first.key.to_string(), "watermark", first.offset.0.unsigned_abs()),
+            key: AgentId::from(M::SERVICE),
+            subject: None,
+            causation: None,
+            hops: 1,
+            body: RoomWatermark { room, partition: i64::from(partition.0), basis }.into(),
+        })
+    }
+}

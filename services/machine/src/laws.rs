@@ -1,0 +1,1 @@
+//! The laws that every machine obeys (DESIGN 1), written once.

@@ -1,0 +1,118 @@
+//! Latched debts: decisions that a state owes, with their numbers as they were when each fell due.
+//!
+//! A condition is judged in `apply`, at the record where it first holds, and its debt is written down here at once.
+//! From then on only its echo takes it away, or a record that the room names as cancelling it. Asked late, after a
+//! batch or after a restore, the ledger says the same.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use wire::{AgentId, Body, RecordId, SessionId};
+
+use crate::{Decision, Frontier};
+
+/// One owed decision. `asof` and `now` of its body's basis are stamped when it is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Debt {
+    /// Derived id of the decision.
+    pub id: RecordId,
+    /// The agent that it is about.
+    pub key: AgentId,
+    /// The session that it is about.
+    pub subject: Option<SessionId>,
+    /// The record at which it fell due.
+    pub causation: Option<RecordId>,
+    /// One more than its cause's.
+    pub hops: u8,
+    /// The decision, unstamped.
+    #[serde(with = "framed")]
+    pub body: Body,
+}
+
+/// The debts of a machine, in the order in which they fell due.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    debts: BTreeMap<u64, Debt>,
+    entry_of: BTreeMap<RecordId, u64>,
+}
+
+// === impl Debt ===
+
+impl Debt {
+    /// The decision as it is asked for at `at`.
+    pub fn stamped(&self, at: Frontier) -> Decision {
+        let mut body = self.body.clone();
+        if let Some(basis) = body.basis_mut() {
+            basis.asof = at.asof;
+            basis.now = at.now;
+        }
+        Decision {
+            id: self.id.clone(),
+            key: self.key.clone(),
+            subject: self.subject.clone(),
+            causation: self.causation.clone(),
+            hops: self.hops,
+            body,
+        }
+    }
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Writes a debt down. One that stands already stays as it is.
+    pub fn owe(&mut self, debt: Debt) {
+        if self.entry_of.contains_key(&debt.id) {
+            return;
+        }
+        let entry = self.debts.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.entry_of.insert(debt.id.clone(), entry);
+        self.debts.insert(entry, debt);
+    }
+
+    /// Takes a debt away: its echo came home, or a record cancels it.
+    pub fn settle(&mut self, id: &RecordId) -> Option<Debt> {
+        let entry = self.entry_of.remove(id)?;
+        self.debts.remove(&entry)
+    }
+
+    /// Whether this decision is owed.
+    pub fn contains(&self, id: &RecordId) -> bool {
+        self.entry_of.contains_key(id)
+    }
+
+    /// Every debt, stamped, in the order in which they fell due.
+    pub fn owed(&self, at: Frontier) -> impl Iterator<Item = Decision> {
+        self.debts.values().map(move |debt| debt.stamped(at))
+    }
+
+    /// Debts of one agent, in order.
+    pub fn of<'a>(&'a self, key: &'a AgentId) -> impl Iterator<Item = &'a Debt> {
+        self.debts.values().filter(move |debt| debt.key == *key)
+    }
+
+    /// Debts that stand.
+    pub fn len(&self) -> usize {
+        self.debts.len()
+    }
+
+    /// Whether nothing is owed.
+    pub fn is_empty(&self) -> bool {
+        self.debts.is_empty()
+    }
+}
+
+/// A body in a snapshot is its framed Avro value.
+mod framed {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use wire::{Body, codec};
+
+    pub(super) fn serialize<S: Serializer>(body: &Body, serializer: S) -> Result<S::Ok, S::Error> {
+        codec::encode(body).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
+        codec::decode(&Vec::<u8>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}

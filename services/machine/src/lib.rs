@@ -1,0 +1,106 @@
+//! How one thinks: a room's mind is told what happened and says what the log still lacks. It has no other effect.
+//!
+//! `apply` folds a committed record into the state and is the only way it moves; a room folds its own decisions too,
+//! when they come home from the log (their *echo*). `owed` is a pure read: which decisions does this state owe the
+//! log that the log does not have yet? There is no step that decides and mutates at once: an abort needs no rollback,
+//! a crash loses nothing, and a replay of the log next year decides as it did then.
+//!
+//! Architecture invariant: nothing here, and nothing that implements [`Machine`], awaits, reads a clock or the
+//! environment, or iterates a hash map.
+
+mod agenda;
+mod fold;
+pub mod laws;
+mod ledger;
+pub mod mutants;
+pub mod standing;
+
+pub use agenda::Agenda;
+pub use fold::{Fold, Folded, WATERMARK_EVERY_S, WINDOW_OFFSETS};
+pub use ledger::{Debt, Ledger};
+pub use standing::Standing;
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wire::{AgentId, Body, Event, Kind, Offset, Record, RecordId, SessionId, Timestamp};
+
+/// Where a decision is asked: after which record, and at what time of the partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frontier {
+    /// Offset of the last record that was folded, or [`Offset::BEFORE_ALL`].
+    pub asof: Offset,
+    /// The wall clock when the reader stands at the high watermark, else the append time of the last record folded.
+    pub now: Timestamp,
+}
+
+/// A decision that is owed: everything of its record but the service that publishes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Derived ([`wire::record::decision_id`]).
+    pub id: RecordId,
+    /// The agent that it is about.
+    pub key: AgentId,
+    /// The session that it is about, if it is about one.
+    pub subject: Option<SessionId>,
+    /// The record that caused it.
+    pub causation: Option<RecordId>,
+    /// One more than its cause's.
+    pub hops: u8,
+    /// What is decided, with its basis stamped.
+    pub body: Body,
+}
+
+/// One room's mind, for one partition.
+pub trait Machine: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + 'static {
+    /// Name of the room: consumer group `reeve.<service>`, source `/reeve/<service>`.
+    const SERVICE: &'static str;
+
+    /// Raised when the state's shape or the meaning of a rule changes: snapshots of another version are not read.
+    const VERSION: u32;
+
+    /// The kinds that it folds, its own decisions among them. All others are skipped unread.
+    const READS: &'static [Kind];
+
+    /// Most decisions that folding one record may add to what is owed.
+    const DECISIONS_PER_RECORD_MAX: usize;
+
+    /// Most bytes that one agent may take in a snapshot, whatever its platform publishes.
+    const BYTES_PER_AGENT_MAX: usize;
+
+    /// Folds one committed record, the room's own decisions included. Total: what it does not read changes nothing.
+    fn apply(&mut self, record: &Record);
+
+    /// Every decision that this state owes the log at `at.now`, in a fixed order. Costs what is owed, not what is stored.
+    fn owed(&self, at: Frontier) -> Vec<Decision>;
+
+    /// When to ask again if no record arrives before; a time that is past while something is owed.
+    fn next_due(&self) -> Option<Timestamp>;
+
+    /// What it knows about `agent`, for people: why something happened, and why nothing did.
+    fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing>;
+
+    /// The agents that it knows, in order.
+    fn agents(&self) -> Vec<AgentId>;
+}
+
+// === impl Decision ===
+
+impl Decision {
+    /// The record that `service` publishes for this decision, dated by its own `now`.
+    pub fn to_event(&self, service: &str) -> Event {
+        Event {
+            key: self.key.clone(),
+            source: format!("/reeve/{service}").into(),
+            id: self.id.clone(),
+            time: self.body.basis().map(|basis| basis.now),
+            subject: self.subject.clone(),
+            causation: self.causation.clone(),
+            hops: self.hops,
+            tenant: None,
+            traceparent: None,
+            body: self.body.clone(),
+        }
+    }
+}

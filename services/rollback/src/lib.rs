@@ -1,0 +1,1 @@
+//! Takes back, and checks that it took.

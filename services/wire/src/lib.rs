@@ -1,0 +1,23 @@
+//! What is said: ids, kinds, records, their codec, limits and refusals.
+//!
+//! Every service speaks through this crate and through nothing else. It is the only one that knows Avro
+//! (`codec`), the only one that knows CloudEvents headers (`record`), and it holds the one table of limits.
+
+pub mod codec;
+pub mod decisions;
+pub mod facts;
+pub mod ids;
+pub mod kinds;
+pub mod limits;
+pub mod partitioner;
+pub mod record;
+pub mod refusal;
+pub mod shared;
+
+pub use decisions::*;
+pub use facts::*;
+pub use ids::{AgentId, IncidentId, Offset, Partition, RecordId, Segment, SessionId, Source, Timestamp, VersionId};
+pub use kinds::{Body, Class, Kind};
+pub use record::{DedupeKey, Event, RawRecord, Record, StoredRecord};
+pub use refusal::Refusal;
+pub use shared::*;

@@ -1,0 +1,1 @@
+//! The eight laws, for every deciding room.

@@ -1,0 +1,1 @@
+//! All rooms on the seeded memory log under faults, judged by the oracle.
