@@ -7,7 +7,11 @@ use wire::Timestamp;
 
 /// At most one deadline per key. Asking what is due touches only what is due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Vec<(K, Timestamp)>", into = "Vec<(K, Timestamp)>", bound(serialize = "K: Clone + Ord + Serialize", deserialize = "K: Clone + Ord + Deserialize<'de>"))]
+#[serde(
+    from = "Vec<(K, Timestamp)>",
+    into = "Vec<(K, Timestamp)>",
+    bound(serialize = "K: Clone + Ord + Serialize", deserialize = "K: Clone + Ord + Deserialize<'de>")
+)]
 pub struct Agenda<K: Clone + Ord> {
     due_at: BTreeMap<K, Timestamp>,
     by_time: BTreeSet<(Timestamp, K)>,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use apache_avro::Schema;
+use apache_avro::headers::{HeaderBuilder, RabinFingerprintHeader};
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
-use apache_avro::headers::{HeaderBuilder, RabinFingerprintHeader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -103,11 +103,7 @@ impl Event {
         optional("ce_hops", (self.hops > 0).then(|| self.hops.to_string()).as_deref());
         optional("ce_tenant", self.tenant.as_deref());
         optional("traceparent", self.traceparent.as_deref());
-        RawRecord {
-            key: Some(Bytes::copy_from_slice(self.key.as_str().as_bytes())),
-            headers,
-            value: codec::encode(&self.body).into(),
-        }
+        RawRecord { key: Some(Bytes::copy_from_slice(self.key.as_str().as_bytes())), headers, value: codec::encode(&self.body).into() }
     }
 
     /// Reads an event from a record's bytes and checks it against the limits.
