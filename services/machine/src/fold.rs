@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
-use wire::{AgentId, Basis, Body, Class, DedupeKey, Offset, Partition, Record, RoomWatermark, Timestamp};
+use wire::{AgentId, Basis, Body, Class, DedupeKey, Kind, Offset, Partition, Record, RoomWatermark, Timestamp};
 
 use crate::mutants::{self, Mutant};
 use crate::{Decision, Frontier, Machine};
@@ -78,7 +78,13 @@ impl<M: Machine> Fold<M> {
         }
     }
 
-    /// Folds a record of a kind that the machine reads.
+    /// Whether records of `kind` are to be folded; all others are passed unread. A room hears its own watermarks
+    /// whether its machine reads them or not.
+    pub fn reads(kind: Kind) -> bool {
+        kind == Kind::RoomWatermark || M::READS.contains(&kind)
+    }
+
+    /// Folds a record of a kind that it reads.
     pub fn fold(&mut self, record: &Record) -> Folded {
         if record.offset <= self.asof {
             return Folded::Behind;
