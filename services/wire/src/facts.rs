@@ -177,8 +177,9 @@ pub struct OutcomeReported {
     /// Customer satisfaction, 1..5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csat: Option<f64>,
-    /// Who brought it to its end: agent or human.
-    pub handled_by: Role,
+    /// Who brought it to its end, agent or human; absent: not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled_by: Option<Role>,
     /// Handling time in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handling_s: Option<f64>,

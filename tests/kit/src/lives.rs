@@ -1,0 +1,168 @@
+//! Generated agent lives: sessions that overlap, fail and go silent, harms, deployments, and people who interfere.
+
+use machine::laws::Life;
+use proptest::prelude::*;
+use wire::{Automation, Event, Mode, Timestamp};
+
+use crate::facts::{self, Teller};
+
+/// When every life begins: 2026-01-01T00:00:00Z.
+pub const BIRTH: Timestamp = Timestamp(1_767_225_600_000_000);
+
+const AGENTS: [&str; 3] = ["billing", "travel", "support"];
+const VERSIONS: [&str; 3] = ["v1", "v2", "v3"];
+
+/// One step of a life. Times are relative to the step before.
+#[derive(Clone, Debug)]
+enum Step {
+    Session {
+        agent: usize,
+        version: usize,
+        segment: usize,
+        after_s: i64,
+        lasts_s: i64,
+        success: Option<bool>,
+        tool_failed: Option<bool>,
+        ends: bool,
+    },
+    Burst {
+        agent: usize,
+        failed: usize,
+        fine: usize,
+    },
+    Harm {
+        agent: usize,
+        confirmed: bool,
+    },
+    Beat {
+        agent: usize,
+        serving: usize,
+    },
+    Deployed {
+        agent: usize,
+        version: usize,
+    },
+    Baseline {
+        agent: usize,
+        version: usize,
+    },
+    Automation {
+        agent: usize,
+        automation: Automation,
+    },
+    Mode {
+        agent: usize,
+        mode: Mode,
+    },
+    Idle {
+        seconds: i64,
+    },
+}
+
+/// Lives of one to three agents, as platforms and people tell them.
+pub fn agent_life() -> impl Strategy<Value = Life> {
+    prop::collection::vec(step(), 1..60).prop_map(|steps| told(&steps))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let agent = || 0..AGENTS.len();
+    let version = || 0..VERSIONS.len();
+    prop_oneof![
+        12 => session(),
+        2 => (agent(), 0..25_usize, 0..40_usize).prop_map(|(agent, failed, fine)| Step::Burst { agent, failed, fine }),
+        2 => (agent(), any::<bool>()).prop_map(|(agent, confirmed)| Step::Harm { agent, confirmed }),
+        2 => (agent(), version()).prop_map(|(agent, serving)| Step::Beat { agent, serving }),
+        1 => (agent(), version()).prop_map(|(agent, version)| Step::Deployed { agent, version }),
+        1 => (agent(), version()).prop_map(|(agent, version)| Step::Baseline { agent, version }),
+        1 => (agent(), prop::sample::select(vec![Automation::Observe, Automation::Propose, Automation::Enforce]))
+            .prop_map(|(agent, automation)| Step::Automation { agent, automation }),
+        1 => (agent(), prop::sample::select(vec![Mode::Normal, Mode::Reduced, Mode::HumanOnly])).prop_map(|(agent, mode)| Step::Mode { agent, mode }),
+        1 => (1..40_000_i64).prop_map(|seconds| Step::Idle { seconds }),
+    ]
+}
+
+fn session() -> impl Strategy<Value = Step> {
+    let success = prop_oneof![4 => Just(Some(false)), 4 => Just(Some(true)), 1 => Just(None)];
+    let tool_failed = prop_oneof![3 => Just(Some(false)), 1 => Just(Some(true)), 1 => Just(None)];
+    (0..AGENTS.len(), 0..VERSIONS.len(), 0..3_usize, 0..4_i64, 0..90_i64, success, tool_failed, prop::bool::weighted(0.9)).prop_map(
+        |(agent, version, segment, after_s, lasts_s, success, tool_failed, ends)| Step::Session {
+            agent,
+            version,
+            segment,
+            after_s,
+            lasts_s,
+            success,
+            tool_failed,
+            ends,
+        },
+    )
+}
+
+/// A life as it is told: in order of time, each fact dated when it happened.
+fn told(steps: &[Step]) -> Life {
+    let mut story = Story::new();
+    steps.iter().enumerate().for_each(|(number, step)| story.live(number, step));
+    story.facts.sort_by_key(|(time, _)| *time);
+    story.facts
+}
+
+struct Story {
+    now: Timestamp,
+    platforms: Vec<Teller>,
+    people: Vec<Teller>,
+    facts: Life,
+}
+
+// === impl Story ===
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            now: BIRTH,
+            platforms: AGENTS.iter().map(|agent| Teller::new(agent)).collect(),
+            people: AGENTS.iter().map(|agent| Teller::person("ann", agent)).collect(),
+            facts: Vec::new(),
+        }
+    }
+
+    fn live(&mut self, number: usize, step: &Step) {
+        match *step {
+            Step::Session { agent, version, segment, after_s, lasts_s, success, tool_failed, ends } => {
+                self.now = self.now.plus_s(after_s);
+                let end = self.now.plus_s(lasts_s);
+                let id = format!("s-{number}");
+                let segment = (segment > 0).then(|| format!("task-{segment}"));
+                self.fact(agent, self.now, Some(&id), facts::started(VERSIONS[version], segment.as_deref()));
+                self.fact(agent, self.now.plus_s(lasts_s / 2), Some(&id), facts::tool_returned(tool_failed));
+                if success.is_some() {
+                    self.fact(agent, end, Some(&id), facts::outcome(success));
+                }
+                if ends {
+                    self.fact(agent, end, Some(&id), facts::ended());
+                }
+            }
+            Step::Burst { agent, failed, fine } => {
+                for index in 0..failed + fine {
+                    self.fact(agent, self.now, Some("burst"), facts::tool_returned(Some(index < failed)));
+                }
+            }
+            Step::Harm { agent, confirmed } => self.fact(agent, self.now, None, facts::harm(confirmed)),
+            Step::Beat { agent, serving } => self.fact(agent, self.now, None, facts::heartbeat(30, Some(VERSIONS[serving]))),
+            Step::Deployed { agent, version } => self.fact(agent, self.now, None, facts::deployed(VERSIONS[version])),
+            Step::Baseline { agent, version } => self.word(agent, facts::baseline(VERSIONS[version])),
+            Step::Automation { agent, automation } => self.word(agent, facts::automation(automation)),
+            Step::Mode { agent, mode } => self.word(agent, facts::mode(mode)),
+            Step::Idle { seconds } => self.now = self.now.plus_s(seconds),
+        }
+    }
+
+    fn fact(&mut self, agent: usize, time: Timestamp, session: Option<&str>, body: impl Into<wire::Body>) {
+        let event: Event = self.platforms[agent].tell(time, session, body);
+        self.facts.push((time, event));
+    }
+
+    fn word(&mut self, agent: usize, body: impl Into<wire::Body>) {
+        let event = self.people[agent].tell(self.now, None, body);
+        self.facts.push((self.now, event));
+    }
+}

@@ -1,0 +1,69 @@
+//! Rooms behind one face, so that a test can hold several of them on one log.
+
+use machine::{Decision, Fold, Machine};
+use wire::{Kind, Offset, Partition, Record, Timestamp};
+
+/// A room at its place in a partition, whichever machine it is.
+pub trait AnyRoom: Send {
+    /// Name of the room.
+    fn service(&self) -> &'static str;
+    /// Folds a record, or passes it if the room does not read its kind.
+    fn take(&mut self, record: &Record);
+    /// Passes a record that nobody can read.
+    fn skip(&mut self, offset: Offset, appended: Timestamp);
+    /// Every decision owed at `now`.
+    fn owed(&self, now: Timestamp) -> Vec<Decision>;
+    /// When to ask again.
+    fn next_due(&self) -> Option<Timestamp>;
+    /// Offset of the last record folded or passed.
+    fn asof(&self) -> Offset;
+    /// The whole state, written.
+    fn written(&self) -> Vec<u8>;
+}
+
+/// How to make each room of a house, for any partition.
+pub type Rooms = Vec<fn(Partition) -> Box<dyn AnyRoom>>;
+
+/// Makes a room of machine `M`.
+pub fn room<M: Machine>(partition: Partition) -> Box<dyn AnyRoom> {
+    Box::new(Fold::<M>::new(partition))
+}
+
+// === impl AnyRoom for Fold ===
+
+impl<M: Machine> AnyRoom for Fold<M> {
+    fn service(&self) -> &'static str {
+        M::SERVICE
+    }
+
+    fn take(&mut self, record: &Record) {
+        let kind: Kind = record.body.kind();
+        if Self::reads(kind) {
+            self.fold(record);
+        } else {
+            Fold::skip(self, record.offset, record.appended);
+        }
+    }
+
+    fn skip(&mut self, offset: Offset, appended: Timestamp) {
+        Fold::skip(self, offset, appended);
+    }
+
+    fn owed(&self, now: Timestamp) -> Vec<Decision> {
+        Fold::owed(self, now)
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        Fold::next_due(self)
+    }
+
+    fn asof(&self) -> Offset {
+        Fold::asof(self)
+    }
+
+    fn written(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(self, &mut bytes).expect("a vector takes every write");
+        bytes
+    }
+}
