@@ -1,1 +1,1 @@
-//! The eight laws, for every deciding room.
+//! The eight laws of `machine::laws`, for every deciding room, over generated agent lives.
