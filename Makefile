@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 export CARGO_TERM_COLOR ?= auto
+# Where rustup puts a Rust that `make setup` had to install.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 REEVE  := $(TARGET)/debug/reeve
 PART   = ./deploy/part

@@ -14,6 +14,8 @@ pub struct House {
     log: Vec<Record>,
     rooms: Vec<Box<dyn AnyRoom>>,
     now: Timestamp,
+    /// Decisions on their way while they are held back, so that facts cross them.
+    held: Option<Vec<Event>>,
 }
 
 // === impl House ===
@@ -21,7 +23,7 @@ pub struct House {
 impl House {
     /// A house with an empty log.
     pub fn new(rooms: &Rooms) -> Self {
-        Self { log: Vec::new(), rooms: rooms.iter().map(|make| make(Partition(0))).collect(), now: Timestamp(0) }
+        Self { log: Vec::new(), rooms: rooms.iter().map(|make| make(Partition(0))).collect(), now: Timestamp(0), held: None }
     }
 
     /// Lets time pass to `time`, deadline by deadline, then tells `event`; the rooms answer until nothing is owed.
@@ -54,6 +56,17 @@ impl House {
         }
     }
 
+    /// From now on decisions stay on their way, and facts cross them.
+    pub fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    /// What was held comes home.
+    pub fn release(&mut self) {
+        self.held.take().into_iter().flatten().for_each(|event| self.append(event));
+        self.settle();
+    }
+
     /// Everything on the log.
     pub fn log(&self) -> &[Record] {
         &self.log
@@ -82,21 +95,28 @@ impl House {
     /// Whether anything was said.
     fn settle(&mut self) -> bool {
         let before = self.log.len();
-        let mut ids = BTreeSet::new();
+        let mut home = BTreeSet::new();
         for _ in 0..ROUNDS_MAX {
-            let owed: Vec<Event> = self
-                .rooms
-                .iter()
-                .flat_map(|room| room.owed(self.now).into_iter().map(|decision| decision.to_event(room.service())))
-                .collect();
+            let mut owed = self.owed();
+            if let Some(held) = &mut self.held {
+                owed.retain(|event| held.iter().all(|known| known.id != event.id));
+                held.append(&mut owed);
+            }
             if owed.is_empty() {
                 return self.log.len() > before;
             }
             for event in owed {
-                assert!(ids.insert(event.id.clone()), "{} {} is owed again although it came home", event.body.kind(), event.id);
+                assert!(home.insert(event.id.clone()), "{} {} is owed again although it came home", event.body.kind(), event.id);
                 self.append(event);
             }
         }
         panic!("the rooms answer each other for ever");
+    }
+
+    fn owed(&self) -> Vec<Event> {
+        let of = |room: &dyn AnyRoom| -> Vec<Event> {
+            room.owed(self.now).into_iter().map(|decision| decision.to_event(room.service())).collect()
+        };
+        self.rooms.iter().flat_map(|room| of(room.as_ref())).collect()
     }
 }

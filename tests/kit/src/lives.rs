@@ -1,10 +1,14 @@
 //! Generated agent lives: sessions that overlap, fail and go silent, harms, deployments, and people who interfere.
 
+use std::collections::BTreeMap;
+
 use machine::laws::Life;
 use proptest::prelude::*;
-use wire::{Automation, Event, Mode, Timestamp};
+use wire::{Automation, Event, Kind, Mode, Record, Timestamp};
 
 use crate::facts::{self, Teller};
+use crate::house::House;
+use crate::room::Rooms;
 
 /// When every life begins: 2026-01-01T00:00:00Z.
 pub const BIRTH: Timestamp = Timestamp(1_767_225_600_000_000);
@@ -62,6 +66,50 @@ enum Step {
 /// Lives of one to three agents, as platforms and people tell them.
 pub fn agent_life() -> impl Strategy<Value = Life> {
     prop::collection::vec(step(), 1..60).prop_map(|steps| told(&steps))
+}
+
+/// How the platform answers its n-th order: after so many seconds, and whether it obeys. `None`: never.
+pub type Answer = Option<(i64, bool)>;
+
+/// Lives as one room of a house lives them: the facts, the other rooms' decisions, and the platform's answers to orders.
+pub fn life_beside(service: &'static str, rooms: fn() -> Rooms) -> impl Strategy<Value = Life> {
+    let answer = prop_oneof![1 => Just(None), 4 => (1..50_i64, prop::bool::weighted(0.8)).prop_map(Some), 1 => (300..4_000_i64, Just(true)).prop_map(Some)];
+    (agent_life(), prop::collection::vec(answer, 4)).prop_map(move |(life, answers)| {
+        let own = format!("/reeve/{service}");
+        let log = lived_together(&life, &rooms(), &answers);
+        log.into_iter().filter(|record| record.source.as_str() != own).map(|record| (record.appended, record.event)).collect()
+    })
+}
+
+/// The log of a house in which `life` was told, and orders answered.
+pub fn lived_together(life: &Life, rooms: &Rooms, answers: &[Answer]) -> Vec<Record> {
+    let mut house = House::new(rooms);
+    let mut platforms: Vec<Teller> = AGENTS.iter().map(|agent| Teller::new(&format!("{agent}'s acknowledgements"))).collect();
+    let mut to_tell: BTreeMap<(Timestamp, usize), Event> = BTreeMap::new();
+    let mut answered = 0;
+    let mut facts = life.iter().cloned().peekable();
+    loop {
+        let next_answer = to_tell.first_key_value().map(|((time, _), _)| *time);
+        let (time, event) = match (facts.peek(), next_answer) {
+            (Some((time, _)), Some(answer_at)) if answer_at < *time => (answer_at, to_tell.pop_first().map(|(_, event)| event)),
+            (None, Some(answer_at)) => (answer_at, to_tell.pop_first().map(|(_, event)| event)),
+            (Some(_), _) => facts.next().map_or((BIRTH, None), |(time, event)| (time, Some(event))),
+            (None, None) => break,
+        };
+        house.tell(time.max(house.now()), event.expect("whatever was peeked at is there"));
+        let orders: Vec<Record> = house.said(Kind::RollbackOrdered).into_iter().skip(answered).cloned().collect();
+        for order in orders {
+            answered += 1;
+            if let Some((after_s, accepted)) = answers[answered % answers.len()] {
+                let agent = AGENTS.iter().position(|agent| *agent == order.key.as_str()).unwrap_or(0);
+                let at = house.now().plus_s(after_s);
+                let mut answer = platforms[agent].tell(at, None, facts::acknowledged(order.id.as_str(), accepted, None));
+                answer.key = order.key.clone();
+                to_tell.insert((at, answered), answer);
+            }
+        }
+    }
+    house.log().to_vec()
 }
 
 fn step() -> impl Strategy<Value = Step> {
