@@ -1,1 +1,134 @@
-//! The reeve command.
+//! The `reeve` command: everything that a person or a script does with Reeve, each verb a file of its own.
+//!
+//! `up` runs every room in this one program; all other verbs speak to a Reeve that runs somewhere ([`target`]), or open
+//! the embedded log themselves. Tables are for people, `--json` is for scripts, and the exit codes are documented.
+
+pub mod client;
+mod explain;
+pub mod fact;
+pub mod failure;
+mod fleet;
+mod import;
+mod kpis;
+pub mod output;
+mod publish;
+mod runbook;
+mod standing;
+mod status;
+mod tail;
+pub mod target;
+mod up;
+mod words;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::{Exit, Failure};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done
+  64  the command line or the configuration is wrong
+  65  what was given is refused: a fault in the input, an id that nobody knows
+  66  a file cannot be read
+  69  no Reeve answers at the address
+  70  a fault of Reeve itself
+  73  the folder or the address cannot be taken
+  75  held by another program, or too busy: try again
+
+Every error is told as `error RV0002: ...`; `reeve runbook RV0002` says what it means and what to do.";
+
+/// Reeve answers for what AI agents do in production.
+#[derive(Debug, Parser)]
+#[command(name = "reeve", version, after_help = EXIT_CODES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every room in one program: log, gateway, detection, rollback, and a simulated fleet if asked.
+    Up(up::Args),
+    /// Simulate a fleet of agents against a running Reeve.
+    Fleet(fleet::Args),
+    /// Publish facts: structured CloudEvents, one a line.
+    Publish(publish::Args),
+    /// Bring in recorded sessions.
+    Import(import::Args),
+    /// Print the key figures of all imported sessions.
+    Kpis(kpis::Args),
+    /// Print the log from its beginning, then stop.
+    Tail(tail::Args),
+    /// Say how agents stand, and for one agent why something happened, or why nothing did.
+    Status(status::Args),
+    /// Show a decision with its rule and numbers, and its causes back to the first facts.
+    Explain(explain::Args),
+    /// Vouch for a version of an agent.
+    #[command(subcommand)]
+    Baseline(words::Baseline),
+    /// Set how much an agent may do.
+    #[command(subcommand)]
+    Mode(words::Mode),
+    /// Acknowledge, comment or resolve an incident.
+    #[command(subcommand)]
+    Incident(words::Incident),
+    /// Let a version that was taken back serve again.
+    #[command(subcommand)]
+    Quarantine(words::Quarantine),
+    /// Set what Reeve may do about an agent by itself.
+    #[command(subcommand)]
+    Automation(words::Automation),
+    /// Accept what Reeve proposed.
+    #[command(subcommand)]
+    Rollback(words::Rollback),
+    /// Print what an error code means and what to do.
+    Runbook(runbook::Args),
+}
+
+/// Reads the command line, does what it says, and tells how it went.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors. If the terminal is gone there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match perform(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn perform(command: Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal(format!("cannot start threads: {error}")))?;
+    runtime.block_on(async {
+        match command {
+            Command::Up(args) => up::run(args).await,
+            Command::Fleet(args) => fleet::run(args).await,
+            Command::Publish(args) => publish::run(args).await,
+            Command::Import(args) => import::run(args).await,
+            Command::Kpis(args) => kpis::run(args).await,
+            Command::Tail(args) => tail::run(args).await,
+            Command::Status(args) => status::run(args).await,
+            Command::Explain(args) => explain::run(args).await,
+            Command::Baseline(word) => word.say().await,
+            Command::Mode(word) => word.say().await,
+            Command::Incident(word) => word.say().await,
+            Command::Quarantine(word) => word.say().await,
+            Command::Automation(word) => word.say().await,
+            Command::Rollback(word) => word.say().await,
+            Command::Runbook(args) => runbook::run(&args),
+        }
+    })
+}
+
+/// Threads for what waits on sockets. Rooms have threads of their own.
+const WORKER_THREADS: usize = 2;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The reeve command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reeve::run()
+}

@@ -1,0 +1,120 @@
+//! How a command ends when it does not succeed: an exit code, an error code, and a sentence for people.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Exit codes, after `sysexits.h`. They are part of the interface: scripts branch on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The command line or the configuration is wrong.
+    Usage = 64,
+    /// What was given is refused.
+    Refused = 65,
+    /// A file cannot be read.
+    NoInput = 66,
+    /// No Reeve answers.
+    Unavailable = 69,
+    /// A fault of Reeve itself.
+    Internal = 70,
+    /// A folder or an address cannot be taken.
+    CannotCreate = 73,
+    /// Held by another, or too busy: try again.
+    TryAgain = 75,
+}
+
+/// Why a command did not succeed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    exit: u8,
+    code: Option<&'static str>,
+    sentence: String,
+    /// Further lines, such as every fault of a file.
+    pub lines: Vec<String>,
+}
+
+// === impl Exit ===
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// A failure without a page of its own.
+    pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+        Self { exit: exit as u8, code: None, sentence: sentence.into(), lines: Vec::new() }
+    }
+
+    /// A failure with an error code that has a page under `deploy/runbooks`.
+    pub fn coded(exit: u8, code: &'static str, sentence: impl Into<String>) -> Self {
+        Self { exit, code: Some(code), sentence: sentence.into(), lines: Vec::new() }
+    }
+
+    /// What was asked for contradicts itself.
+    pub fn usage(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, sentence)
+    }
+
+    /// What was given is refused.
+    pub fn refused(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, sentence)
+    }
+
+    /// A fault of Reeve itself.
+    pub fn internal(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Internal, sentence)
+    }
+
+    /// The same failure with further lines.
+    #[must_use]
+    pub fn with_lines(mut self, lines: Vec<String>) -> Self {
+        self.lines = lines;
+        self
+    }
+
+    /// The exit code that it ends with.
+    pub fn exit(&self) -> u8 {
+        self.exit
+    }
+
+    /// Tells it on standard error and returns the exit code.
+    pub fn report(&self) -> ExitCode {
+        for line in &self.lines {
+            eprintln!("{line}");
+        }
+        if !self.is_broken_pipe() {
+            eprintln!("{self}");
+        }
+        ExitCode::from(self.exit)
+    }
+
+    /// The reader of our output went away, as `head` does: an end like any other.
+    pub fn broken_pipe() -> Self {
+        Self { exit: 0, code: None, sentence: String::new(), lines: Vec::new() }
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        self.exit == 0
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "error {code}: {} (more: reeve runbook {code})", self.sentence),
+            None => write!(f, "error: {}", self.sentence),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::broken_pipe(),
+            _ => Self::new(Exit::Internal, format!("cannot read or write: {error}")),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! `reeve publish`.
+
+use crate::failure::Failure;
+use crate::target::TargetArgs;
+
+/// `reeve publish`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    args.target.open().map(drop)
+}

@@ -1,0 +1,29 @@
+//! How agents stand, as every room says it: one shape for the HTTP route, the embedded log and the tables.
+
+use machine::Standing;
+use serde::{Deserialize, Serialize};
+
+/// How some agents stand.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The agents, in order.
+    pub agents: Vec<AgentReport>,
+}
+
+/// How one agent stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgentReport {
+    /// The agent.
+    pub agent: String,
+    /// What each room says about it.
+    pub standings: Vec<Standing>,
+}
+
+// === impl AgentReport ===
+
+impl AgentReport {
+    /// What some room says of `matter`.
+    pub fn matter(&self, matter: &str) -> Option<&Standing> {
+        self.standings.iter().find(|standing| standing.matter == matter)
+    }
+}

@@ -1,0 +1,11 @@
+//! `reeve up`.
+
+use crate::failure::Failure;
+
+/// `reeve up`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(_args: Args) -> Result<(), Failure> {
+    Ok(())
+}
