@@ -1,0 +1,224 @@
+//! Living a story through, and writing down what was decided.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use incident::Incident;
+use kit::facts::{self, Teller};
+use kit::lives::BIRTH;
+use kit::room::room;
+use kit::{House, Rooms};
+use rollback::Rollback;
+use wire::*;
+
+use crate::script::{Line, Said};
+
+/// The decisions of a story, one a line: time, kind, agent and the sentence for people, then what it carries as JSON.
+/// How far a room has read is left out.
+///
+/// # Errors
+/// A line that says what cannot be said there, such as an acknowledgement without an order.
+pub fn decisions_of(lines: &[Line]) -> Result<String, String> {
+    let mut story = Story::new();
+    for line in lines {
+        story.live(line).map_err(|reason| format!("line {}: {reason}", line.number))?;
+    }
+    let mut text = String::new();
+    let decisions = story.house.log().iter().filter(|record| record.body.kind().is_decision());
+    for record in decisions.filter(|record| record.body.kind() != Kind::RoomWatermark) {
+        writeln!(text, "{}", sentence(record)).map_err(|error| error.to_string())?;
+    }
+    Ok(text)
+}
+
+struct Story {
+    house: House,
+    tellers: BTreeMap<String, Teller>,
+    sessions: usize,
+}
+
+// === impl Story ===
+
+impl Story {
+    fn new() -> Self {
+        let rooms: Rooms = vec![room::<Incident>, room::<Rollback>];
+        Self { house: House::new(&rooms), tellers: BTreeMap::new(), sessions: 0 }
+    }
+
+    fn live(&mut self, line: &Line) -> Result<(), String> {
+        let at_s = line.at_s;
+        let agent = line.agent.as_str();
+        match &line.said {
+            Said::Deployed(version) => self.fact(agent, at_s, None, facts::deployed(version)),
+            Said::Starts { session, version, segment } => {
+                self.fact(agent, at_s, Some(session), facts::started(version, segment.as_deref()))
+            }
+            Said::Outcome { session, success } => self.fact(agent, at_s, Some(session), facts::outcome(Some(*success))),
+            Said::Ends(session) => self.fact(agent, at_s, Some(session), facts::ended()),
+            Said::Runs { count, version, segment, every_s, success } => {
+                for index in 0..*count {
+                    self.run(agent, at_s + index * every_s, version, segment.as_deref(), *success);
+                }
+            }
+            Said::Tool { failed, count, every_s } => {
+                self.repeat(agent, at_s, *count, *every_s, &facts::tool_returned(Some(*failed)).into())
+            }
+            Said::Model { failed, count, every_s } => self.repeat(agent, at_s, *count, *every_s, &model_called(*failed).into()),
+            Said::Harm { confirmed, count, every_s } => self.repeat(agent, at_s, *count, *every_s, &facts::harm(*confirmed).into()),
+            Said::Beats { every_s, serving, count } => {
+                self.repeat(agent, at_s, *count, *every_s, &facts::heartbeat(*every_s, serving.as_deref()).into());
+            }
+            Said::Answers { accepted, serving } => {
+                let order = self.last(agent, Kind::RollbackOrdered)?;
+                self.fact(agent, at_s, None, facts::acknowledged(&order, *accepted, serving.as_deref()));
+            }
+            Said::Hold => self.house.hold(),
+            Said::Release => self.house.release(),
+            Said::Pass => self.house.pass_to(BIRTH.plus_s(at_s)),
+            _ => return self.word(line),
+        }
+        Ok(())
+    }
+
+    /// What people say.
+    fn word(&mut self, line: &Line) -> Result<(), String> {
+        let agent = line.agent.as_str();
+        let reason = "as agreed".to_owned();
+        let (author, body): (&str, Body) = match &line.said {
+            Said::Baseline(version, author) => {
+                (author, BaselineDeclared { version: version.as_str().into(), author: author.clone(), reason }.into())
+            }
+            Said::Mode(mode, author) => (author, ModeSet { mode: symbol(mode)?, author: author.clone(), reason }.into()),
+            Said::Automation(automation, author) => {
+                (author, AutomationSet { automation: symbol(automation)?, author: author.clone(), reason }.into())
+            }
+            Said::Accepts(author) => {
+                let proposal_id = self.last(agent, Kind::RollbackProposed)?;
+                (author, RollbackAccepted { proposal_id, author: author.clone(), reason }.into())
+            }
+            Said::Lifts(version, author) => {
+                (author, QuarantineLifted { version: version.as_str().into(), author: author.clone(), reason }.into())
+            }
+            Said::Notes(action, author) => {
+                let opened = self.house.said(Kind::IncidentOpened).into_iter().rfind(|record| record.key.as_str() == agent);
+                let Some(Body::IncidentOpened(opened)) = opened.map(|record| &record.body) else {
+                    return Err(format!("{agent} has no incident"));
+                };
+                let noted = IncidentNoted {
+                    incident_id: opened.incident_id.clone(),
+                    action: symbol(action)?,
+                    author: author.clone(),
+                    text: Some(reason),
+                };
+                (author, noted.into())
+            }
+            Said::Policy { room, document, author } => {
+                let version = self.sessions.to_string();
+                let adopted = PolicyAdopted { room: room.clone(), version, document: document.clone(), author: author.clone(), reason };
+                (author, adopted.into())
+            }
+            said => return Err(format!("{said:?} is not for people to say")),
+        };
+        let author = author.to_owned();
+        let teller = self.tellers.entry(format!("{author} about {agent}")).or_insert_with(|| Teller::person(&author, agent));
+        let time = BIRTH.plus_s(line.at_s);
+        let event = teller.tell(time, None, body);
+        self.house.tell(time, event);
+        Ok(())
+    }
+
+    fn run(&mut self, agent: &str, at_s: i64, version: &str, segment: Option<&str>, success: Option<bool>) {
+        self.sessions += 1;
+        let session = format!("session-{}", self.sessions);
+        self.fact(agent, at_s, Some(&session), facts::started(version, segment));
+        if success.is_some() {
+            self.fact(agent, at_s, Some(&session), facts::outcome(success));
+        }
+        self.fact(agent, at_s, Some(&session), facts::ended());
+    }
+
+    fn repeat(&mut self, agent: &str, at_s: i64, count: i64, every_s: i64, body: &Body) {
+        for index in 0..count {
+            let session = matches!(body, Body::ToolReturned(_) | Body::ModelCalled(_)).then_some("tools");
+            self.fact(agent, at_s + index * every_s, session, body.clone());
+        }
+    }
+
+    fn fact(&mut self, agent: &str, at_s: i64, session: Option<&str>, body: impl Into<Body>) {
+        let time = BIRTH.plus_s(at_s);
+        let teller = self.tellers.entry(agent.to_owned()).or_insert_with(|| Teller::new(agent));
+        let event = teller.tell(time, session, body);
+        self.house.tell(time, event);
+    }
+
+    fn last(&self, agent: &str, kind: Kind) -> Result<String, String> {
+        let last = self.house.said(kind).into_iter().rfind(|record| record.key.as_str() == agent);
+        last.map(|record| record.id.to_string()).ok_or_else(|| format!("{agent} has no {kind}"))
+    }
+}
+
+fn model_called(failed: bool) -> ModelCalled {
+    ModelCalled {
+        model: Some("model-1".to_owned()),
+        served_model: None,
+        by: Role::Agent,
+        tokens_in: None,
+        tokens_out: None,
+        cost_usd: None,
+        latency_ms: None,
+        finish_reason: None,
+        failed: Some(failed),
+        error: None,
+        turn: None,
+        version: None,
+    }
+}
+
+fn symbol<T: serde_json_symbol::Symbol>(text: &str) -> Result<T, String> {
+    T::read(text).ok_or_else(|| format!("`{text}` is not known"))
+}
+
+/// Symbols of the wire, read as JSON reads them.
+mod serde_json_symbol {
+    use wire::{Automation, Mode, NoteAction};
+
+    pub(super) trait Symbol: Sized {
+        fn read(text: &str) -> Option<Self>;
+    }
+
+    macro_rules! symbols {
+        ($($name:ty)+) => {$(impl Symbol for $name {
+            fn read(text: &str) -> Option<Self> {
+                serde_json::from_value(serde_json::Value::String(text.to_owned())).ok()
+            }
+        })+};
+    }
+
+    symbols!(Automation Mode NoteAction);
+}
+
+/// `+00:01:05.000 incident.opened billing: sentence | {...}`
+fn sentence(record: &Record) -> String {
+    let value = serde_json::to_value(&record.body).expect("a body is JSON");
+    let mut fields = value.as_object().cloned().unwrap_or_default();
+    let summary = fields.remove("summary").and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default();
+    let basis = fields.remove("basis").unwrap_or_default();
+    fields.remove("agent_id");
+    let known: Vec<String> =
+        ["rule", "policy", "accountable"].iter().filter_map(|name| Some(format!("{name}={}", basis.get(name)?.as_str()?))).collect();
+    let causes = basis.get("causes").and_then(|causes| causes.as_array()).map_or(0, Vec::len);
+    let fields = serde_json::Value::Object(fields);
+    format!(
+        "{} {} {}: {summary}\n    {} causes={causes}\n    {fields}",
+        since_birth(record.appended),
+        record.body.kind(),
+        record.key,
+        known.join(" ")
+    )
+}
+
+fn since_birth(time: Timestamp) -> String {
+    let ms = time.since_us(BIRTH) / 1_000;
+    let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
+    format!("+{days}d {:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000)
+}
