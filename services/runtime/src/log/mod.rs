@@ -5,9 +5,13 @@
 
 pub mod contract;
 mod coordinator;
+mod dedupe;
 pub mod embedded;
 pub mod memory;
+pub mod merge;
+mod seat;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -252,4 +256,13 @@ pub enum AppendError {
     /// The log fails.
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+fn no_partition(partition: Partition) -> LogError {
+    LogError::Storage { reason: format!("there is no partition {partition}") }
+}
+
+/// What a panic left behind a lock is still whole: nothing here is changed in steps that could be cut.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,180 @@
+//! The stored form of a record.
+//!
+//! ```text
+//! crc32    4 bytes, little-endian: of partition (u32), offset (i64) and everything after it
+//! appended 8 bytes, little-endian: microseconds since the epoch
+//! key      length + 1 as a varint, or 0 where there is none; the bytes
+//! headers  their number as a varint; each: its name, its value's length as a varint, the value's bytes
+//! value    the rest
+//! ```
+//! A header's name is one byte, its place in [`NAMES`] + 1, or 0 followed by its length as a varint and its bytes.
+//! Varints are LEB128. The place is under the checksum, so that a record is never read as another one's.
+
+use bytes::Bytes;
+use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
+
+/// Header names that every publisher uses. Only ever added to, at the end: the stored form counts on their places.
+const NAMES: &[&str] = &[
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "content-type",
+    "ce_time",
+    "ce_subject",
+    "ce_causationid",
+    "ce_hops",
+    "ce_tenant",
+    "traceparent",
+];
+
+/// Bytes before the part that is read piece by piece.
+const PREFIX_BYTES: usize = 4 + 8;
+
+/// The stored form of `raw` at its place.
+pub(super) fn write(partition: Partition, offset: Offset, appended: Timestamp, raw: &RawRecord) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(PREFIX_BYTES + raw.size() + 16);
+    frame.extend([0; 4]);
+    frame.extend(appended.0.to_le_bytes());
+    match &raw.key {
+        None => write_varint(&mut frame, 0),
+        Some(key) => {
+            write_varint(&mut frame, key.len() + 1);
+            frame.extend_from_slice(key);
+        }
+    }
+    write_varint(&mut frame, raw.headers.len());
+    for (name, value) in &raw.headers {
+        match NAMES.iter().position(|known| known == name) {
+            Some(place) => write_varint(&mut frame, place + 1),
+            None => {
+                write_varint(&mut frame, 0);
+                write_varint(&mut frame, name.len());
+                frame.extend_from_slice(name.as_bytes());
+            }
+        }
+        write_varint(&mut frame, value.len());
+        frame.extend_from_slice(value);
+    }
+    frame.extend_from_slice(&raw.value);
+    let sum = checksum(partition, offset, &frame[4..]);
+    frame[..4].copy_from_slice(&sum.to_le_bytes());
+    frame
+}
+
+/// Reads a stored record; `None` when its bytes are not what was written at this place.
+pub(super) fn read(partition: Partition, offset: Offset, frame: &[u8]) -> Option<StoredRecord> {
+    let (sum, summed) = frame.split_first_chunk::<4>()?;
+    if u32::from_le_bytes(*sum) != checksum(partition, offset, summed) {
+        return None;
+    }
+    // One copy out of the store; key, headers and value are views of it.
+    let mut rest = Pieces(Bytes::copy_from_slice(summed));
+    let appended = Timestamp(i64::from_le_bytes(rest.take(8)?.as_ref().try_into().ok()?));
+    let key = match rest.varint()? {
+        0 => None,
+        length => Some(rest.take(length - 1)?),
+    };
+    let count = rest.varint()?;
+    // A header takes two bytes at least: a number beyond that is no number of headers, and reserves nothing.
+    let mut headers = Vec::with_capacity(count.min(rest.0.len() / 2));
+    for _ in 0..count {
+        let name = match rest.varint()? {
+            0 => {
+                let length = rest.varint()?;
+                String::from_utf8(rest.take(length)?.to_vec()).ok()?
+            }
+            place => (*NAMES.get(place - 1)?).to_owned(),
+        };
+        let length = rest.varint()?;
+        headers.push((name, rest.take(length)?));
+    }
+    Some(StoredRecord { partition, offset, appended, raw: RawRecord { key, headers, value: rest.0 } })
+}
+
+/// What is left to read.
+struct Pieces(Bytes);
+
+// === impl Pieces ===
+
+impl Pieces {
+    fn take(&mut self, length: usize) -> Option<Bytes> {
+        (length <= self.0.len()).then(|| self.0.split_to(length))
+    }
+
+    fn varint(&mut self) -> Option<usize> {
+        let mut number = 0_usize;
+        for shift in (0..usize::BITS).step_by(7) {
+            let byte = *self.0.first()?;
+            self.0 = self.0.slice(1..);
+            number |= usize::from(byte & 0x7f).checked_shl(shift)?;
+            if byte & 0x80 == 0 {
+                return Some(number);
+            }
+        }
+        None
+    }
+}
+
+fn write_varint(frame: &mut Vec<u8>, mut number: usize) {
+    while number >= 0x80 {
+        frame.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    frame.push(number as u8);
+}
+
+fn checksum(partition: Partition, offset: Offset, bytes: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(&partition.0.to_le_bytes());
+    sum.update(&offset.0.to_le_bytes());
+    sum.update(bytes);
+    sum.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: (Partition, Offset) = (Partition(3), Offset(41));
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written() {
+        let bare = RawRecord::default();
+        let empty_key = RawRecord { key: Some(Bytes::new()), ..RawRecord::default() };
+        for raw in [record(), bare, empty_key] {
+            let frame = write(PLACE.0, PLACE.1, Timestamp(-7), &raw);
+            let stored = StoredRecord { partition: PLACE.0, offset: PLACE.1, appended: Timestamp(-7), raw };
+            assert_eq!(read(PLACE.0, PLACE.1, &frame), Some(stored));
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_lost_tail_is_noticed() {
+        let frame = write(PLACE.0, PLACE.1, Timestamp(5), &record());
+        for bit in 0..frame.len() * 8 {
+            let mut flipped = frame.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read(PLACE.0, PLACE.1, &flipped), None, "bit {bit}");
+        }
+        for length in 0..frame.len() {
+            assert_eq!(read(PLACE.0, PLACE.1, &frame[..length]), None, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_record_is_never_read_as_another_ones() {
+        let frame = write(PLACE.0, PLACE.1, Timestamp(5), &record());
+        assert_eq!(read(PLACE.0, PLACE.1.next(), &frame), None);
+        assert_eq!(read(Partition(4), PLACE.1, &frame), None);
+    }
+
+    fn record() -> RawRecord {
+        let headers = [("ce_id", "1"), ("x-own", "of the publisher"), ("traceparent", "")];
+        RawRecord {
+            key: Some(Bytes::from_static(b"agent-7")),
+            headers: headers.map(|(name, value)| (name.to_owned(), Bytes::from_static(value.as_bytes()))).into(),
+            value: Bytes::from(vec![0x5a; 300]),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A durable log on one machine: one file, no broker. Records and consumer offsets stand or fall together.
+//!
+//! The file is a redb store; every commit is on the disk before it is answered. Groups live in memory, because no
+//! member outlives the one program that may hold the file. Nothing is ever pending here beyond a commit's own flush.
+
+mod clock;
+mod frame;
+mod heads;
+mod member;
+mod storage;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::{Offset, Partition, StoredRecord, Timestamp};
+
+use self::heads::Heads;
+use self::member::{Publisher, Reader};
+use self::storage::Storage;
+use self::writer::{Failure, Job, Writer, Written};
+use super::coordinator::Coordinator;
+use super::seat::Seat;
+use super::{Addressed, AppendError, Appended, Consumer, Log, LogError, Producer, no_partition};
+
+pub use self::clock::{Clock, OwnedClock};
+
+/// When a caller who met a full queue may come again: about the length of a few flushes.
+const RETRY_AFTER_MS: u64 = 50;
+
+/// How a log is opened.
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// Name of the topic, for people; one folder holds one topic.
+    pub topic: String,
+    /// Partitions of a new log. A log that exists keeps its own: ask [`Log::partitions`] what counts.
+    pub partitions: u32,
+    /// Where its time comes from.
+    pub clock: Clock,
+}
+
+/// A log in a folder.
+pub struct EmbeddedLog {
+    topic: String,
+    inner: Arc<Inner>,
+}
+
+/// What the log shares with its consumers and producers.
+struct Inner {
+    storage: Storage,
+    heads: Heads,
+    writer: Writer,
+    coordinator: Arc<Coordinator>,
+}
+
+// === impl EmbeddedLog ===
+
+impl EmbeddedLog {
+    /// Opens the log in `dir`, or begins one there. The folder is held until the log, its consumers and its producers
+    /// are dropped.
+    ///
+    /// # Errors
+    /// [`LogError::Held`] when another process holds the folder, [`LogError::Storage`] when the file cannot be read, is
+    /// damaged or has another format.
+    pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Arc<Self>, LogError> {
+        if options.partitions == 0 {
+            return Err(LogError::Storage { reason: "a topic has one partition at least".to_owned() });
+        }
+        let storage = Storage::open(dir, options.partitions)?;
+        if storage.partitions() != options.partitions {
+            tracing::warn!(stored = storage.partitions(), asked = options.partitions, "the log keeps the partitions that it began with");
+        }
+        let heads = Heads::new(options.clock, storage.heads()?);
+        let coordinator = Arc::new(Coordinator::new(storage.partitions()));
+        let inner = Inner { storage, heads, writer: Writer::default(), coordinator };
+        Ok(Arc::new(Self { topic: options.topic, inner: Arc::new(inner) }))
+    }
+
+    /// Ends a member's session: it is fenced, and its partitions go to the others of its group.
+    pub fn expire(&self, group: &str, member: &str) -> bool {
+        self.inner.coordinator.expire(group, member)
+    }
+
+    /// Wakes whoever is in [`Log::wait`], as a commit would: an owned clock was set.
+    pub fn nudge(&self) {
+        self.inner.heads.nudge();
+    }
+
+    fn submit(&self, job: Job) -> Result<Written, Failure> {
+        self.inner.writer.submit(job, &self.inner.storage, &self.inner.heads)
+    }
+}
+
+impl Log for EmbeddedLog {
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn partitions(&self) -> u32 {
+        self.inner.storage.partitions()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.heads.now()
+    }
+
+    fn consumer(&self, group: &str, member: &str) -> Result<Box<dyn Consumer>, LogError> {
+        let seat = Seat::take(Arc::clone(&self.inner.coordinator), group, member);
+        Ok(Box::new(Reader { inner: Arc::clone(&self.inner), seat }))
+    }
+
+    fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {
+        // Whatever an older producer of this id submitted stands before this in the queue, and is decided with it.
+        match self.submit(Job::Register(transactional_id.to_owned())) {
+            Ok(Written::Registered { epoch }) => {
+                Ok(Box::new(Publisher { inner: Arc::clone(&self.inner), transactional_id: transactional_id.to_owned(), epoch }))
+            }
+            Ok(_) | Err(Failure::Busy) => Err(LogError::Unavailable { reason: "the writer answered another question".to_owned() }),
+            Err(Failure::NotWritten(error) | Failure::Unsure(error)) => Err(error),
+        }
+    }
+
+    fn append(&self, records: Vec<Addressed>) -> Result<Vec<Appended>, AppendError> {
+        if let Some(stray) = records.iter().find(|addressed| addressed.partition.0 >= self.partitions()) {
+            return Err(no_partition(stray.partition).into());
+        }
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.submit(Job::Append(records)) {
+            Ok(Written::Appended(appended)) => Ok(appended),
+            Ok(Written::IdTaken(positions)) => Err(AppendError::IdTaken(positions)),
+            Ok(_) => Err(LogError::Unavailable { reason: "the writer answered another question".to_owned() }.into()),
+            Err(Failure::Busy) => Err(AppendError::Busy { retry_after_ms: RETRY_AFTER_MS }),
+            Err(Failure::NotWritten(error) | Failure::Unsure(error)) => Err(error.into()),
+        }
+    }
+
+    fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
+        let (from, end) = (from.max(Offset(0)), self.end(partition)?);
+        if from >= end { Ok(Vec::new()) } else { self.inner.storage.read(partition, from, end, max) }
+    }
+
+    fn end(&self, partition: Partition) -> Result<Offset, LogError> {
+        self.inner.heads.end(partition).ok_or_else(|| no_partition(partition))
+    }
+
+    fn wait(&self, seen: u64, timeout: Duration) -> u64 {
+        self.inner.heads.wait(seen, timeout)
+    }
+}

@@ -1,0 +1,203 @@
+//! The file: which tables there are, and how they are read and written.
+
+use std::path::Path;
+
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use wire::{DedupeKey, Offset, Partition, RawRecord, StoredRecord, Timestamp};
+
+use super::frame;
+use super::heads::Head;
+use crate::log::LogError;
+use crate::log::dedupe::{BodyDigest, Known, UniqueKey};
+
+/// The file's name in its folder.
+const FILE_NAME: &str = "log.redb";
+/// The only format that this code reads and writes.
+const FORMAT: u64 = 1;
+/// Memory that the store may keep pages in. Rooms read at the end of the log, where few pages are.
+const CACHE_BYTES: usize = 64 << 20;
+/// Stands for "any partition" in [`KEYS`]; a topic has fewer.
+const ANY_PARTITION: u32 = u32::MAX;
+
+/// `format` and `partitions`.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// (partition, offset) to the framed record.
+const RECORDS: TableDefinition<'_, (u32, i64), &[u8]> = TableDefinition::new("records");
+/// (consumer group, partition) to the next offset to read.
+const OFFSETS: TableDefinition<'_, (&str, u32), i64> = TableDefinition::new("offsets");
+/// (source and id, partition of a broadcast) to (partition, offset, body digest).
+const KEYS: TableDefinition<'_, (&[u8; 16], u32), (u32, i64, &[u8; 16])> = TableDefinition::new("keys");
+/// Transactional id to its epoch.
+const PRODUCERS: TableDefinition<'_, &str, u64> = TableDefinition::new("producers");
+
+/// The open file.
+pub(super) struct Storage {
+    store: Database,
+    partitions: u32,
+}
+
+/// A write under way: nothing of it stands before [`commit`](WriteTransaction::commit).
+pub(super) struct Tables<'w> {
+    records: Table<'w, (u32, i64), &'static [u8]>,
+    offsets: Table<'w, (&'static str, u32), i64>,
+    keys: Table<'w, (&'static [u8; 16], u32), (u32, i64, &'static [u8; 16])>,
+    producers: Table<'w, &'static str, u64>,
+}
+
+// === impl Storage ===
+
+impl Storage {
+    /// Opens the file in `dir`, or begins it with this many partitions. What is stored wins over what is asked.
+    pub(super) fn open(dir: &Path, partitions: u32) -> Result<Self, LogError> {
+        std::fs::create_dir_all(dir).map_err(failed("the folder cannot be made"))?;
+        let opened = Database::builder().set_cache_size(CACHE_BYTES).create(dir.join(FILE_NAME));
+        let store = opened.map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen => LogError::Held { path: dir.display().to_string() },
+            other => failed("the file cannot be opened")(other),
+        })?;
+        let partitions = begin_or_check(&store, partitions)?;
+        Ok(Self { store, partitions })
+    }
+
+    pub(super) fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Where each partition ends.
+    pub(super) fn heads(&self) -> Result<Vec<Head>, LogError> {
+        let reading = self.begin_read()?;
+        let records = reading.open_table(RECORDS).map_err(failed("records cannot be read"))?;
+        let mut heads = Vec::new();
+        for partition in 0..self.partitions {
+            let mut range = records.range((partition, 0)..=(partition, i64::MAX)).map_err(failed("records cannot be read"))?;
+            let last = range.next_back().transpose().map_err(failed("records cannot be read"))?;
+            heads.push(match last {
+                None => Head { end: Offset(0), last: Timestamp::MIN },
+                Some((place, bytes)) => {
+                    let offset = Offset(place.value().1);
+                    let stored = intact(Partition(partition), offset, bytes.value())?;
+                    Head { end: offset.next(), last: stored.appended }
+                }
+            });
+        }
+        Ok(heads)
+    }
+
+    /// Records of a partition from `from` to before `end`, at most `max`.
+    pub(super) fn read(&self, partition: Partition, from: Offset, end: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
+        let reading = self.begin_read()?;
+        let records = reading.open_table(RECORDS).map_err(failed("records cannot be read"))?;
+        let range = records.range((partition.0, from.0)..(partition.0, end.0)).map_err(failed("records cannot be read"))?;
+        let reach = usize::try_from(end.0.saturating_sub(from.0)).unwrap_or(0);
+        let mut found = Vec::with_capacity(reach.min(max));
+        for entry in range.take(max) {
+            let (place, bytes) = entry.map_err(failed("records cannot be read"))?;
+            found.push(intact(partition, Offset(place.value().1), bytes.value())?);
+        }
+        Ok(found)
+    }
+
+    /// The offset that `group` committed on `partition`.
+    pub(super) fn committed(&self, group: &str, partition: Partition) -> Result<Option<Offset>, LogError> {
+        let reading = self.begin_read()?;
+        let offsets = reading.open_table(OFFSETS).map_err(failed("offsets cannot be read"))?;
+        let stored = offsets.get((group, partition.0)).map_err(failed("offsets cannot be read"))?;
+        Ok(stored.map(|offset| Offset(offset.value())))
+    }
+
+    /// Begins a write. It is on the disk when its commit returns.
+    pub(super) fn begin_write(&self) -> Result<WriteTransaction, LogError> {
+        self.store.begin_write().map_err(failed("no write can begin"))
+    }
+
+    fn begin_read(&self) -> Result<ReadTransaction, LogError> {
+        self.store.begin_read().map_err(failed("no read can begin"))
+    }
+}
+
+// === impl Tables ===
+
+impl<'w> Tables<'w> {
+    pub(super) fn open(writing: &'w WriteTransaction) -> Result<Self, LogError> {
+        Ok(Self {
+            records: writing.open_table(RECORDS).map_err(failed("records cannot be written"))?,
+            offsets: writing.open_table(OFFSETS).map_err(failed("offsets cannot be written"))?,
+            keys: writing.open_table(KEYS).map_err(failed("keys cannot be written"))?,
+            producers: writing.open_table(PRODUCERS).map_err(failed("producers cannot be written"))?,
+        })
+    }
+
+    pub(super) fn put_record(&mut self, partition: Partition, head: Head, raw: &RawRecord) -> Result<(), LogError> {
+        let framed = frame::write(partition, head.end, head.last, raw);
+        self.records.insert((partition.0, head.end.0), framed.as_slice()).map_err(failed("a record cannot be written"))?;
+        Ok(())
+    }
+
+    pub(super) fn put_offset(&mut self, group: &str, partition: Partition, next: Offset) -> Result<(), LogError> {
+        self.offsets.insert((group, partition.0), next.0).map_err(failed("an offset cannot be written"))?;
+        Ok(())
+    }
+
+    pub(super) fn key(&self, key: &UniqueKey) -> Result<Option<Known>, LogError> {
+        let found = self.keys.get((&key.key.0, scope(key))).map_err(failed("a key cannot be read"))?;
+        Ok(found.map(|known| {
+            let (_, offset, digest) = known.value();
+            Known { offset: Offset(offset), digest: *digest }
+        }))
+    }
+
+    pub(super) fn put_key(&mut self, key: &UniqueKey, partition: Partition, offset: Offset, digest: &BodyDigest) -> Result<(), LogError> {
+        let DedupeKey(bytes) = &key.key;
+        self.keys.insert((bytes, scope(key)), (partition.0, offset.0, digest)).map_err(failed("a key cannot be written"))?;
+        Ok(())
+    }
+
+    /// The epoch of a transactional id; 0 before its first producer.
+    pub(super) fn epoch(&self, transactional_id: &str) -> Result<u64, LogError> {
+        let found = self.producers.get(transactional_id).map_err(failed("a producer cannot be read"))?;
+        Ok(found.map_or(0, |epoch| epoch.value()))
+    }
+
+    pub(super) fn put_epoch(&mut self, transactional_id: &str, epoch: u64) -> Result<(), LogError> {
+        self.producers.insert(transactional_id, epoch).map_err(failed("a producer cannot be written"))?;
+        Ok(())
+    }
+}
+
+/// An error of the store as the log's, with what was tried.
+pub(super) fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> LogError {
+    move |error| LogError::Storage { reason: format!("{what}: {error}") }
+}
+
+/// Writes format and partitions into a new file, or checks those of an old one. The partitions that count.
+fn begin_or_check(store: &Database, partitions: u32) -> Result<u32, LogError> {
+    let writing = store.begin_write().map_err(failed("no write can begin"))?;
+    let stored = {
+        let mut meta = writing.open_table(META).map_err(failed("the file's description cannot be read"))?;
+        let mut get_or_put = |name: &str, fresh: u64| -> Result<u64, LogError> {
+            let stored = meta.get(name).map_err(failed("the file's description cannot be read"))?.map(|value| value.value());
+            if stored.is_none() {
+                meta.insert(name, fresh).map_err(failed("the file's description cannot be written"))?;
+            }
+            Ok(stored.unwrap_or(fresh))
+        };
+        let format = get_or_put("format", FORMAT)?;
+        if format != FORMAT {
+            return Err(LogError::Storage { reason: format!("the file has format {format}, only {FORMAT} can be read") });
+        }
+        get_or_put("partitions", u64::from(partitions))?
+    };
+    // A new file has all its tables from the start, so that no reader meets one without.
+    Tables::open(&writing)?;
+    writing.commit().map_err(failed("the file's description cannot be written"))?;
+    u32::try_from(stored).map_err(|_| LogError::Storage { reason: format!("the file claims {stored} partitions") })
+}
+
+fn intact(partition: Partition, offset: Offset, bytes: &[u8]) -> Result<StoredRecord, LogError> {
+    let reason = || format!("the record at partition {partition}, offset {offset} fails its checksum");
+    frame::read(partition, offset, bytes).ok_or_else(|| LogError::Storage { reason: reason() })
+}
+
+fn scope(key: &UniqueKey) -> u32 {
+    key.partition.map_or(ANY_PARTITION, |partition| partition.0)
+}

@@ -1,0 +1,281 @@
+//! One write at a time, shared by all who wait for it.
+//!
+//! A write costs one flush to the disk, whatever it carries. So whoever comes first leads: it writes its own job and
+//! those that queued meanwhile in one store transaction, while the next ones queue behind it. No thread of its own, and
+//! nothing is left running when the log is dropped.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use wire::{Offset, Partition, RawRecord, Timestamp};
+
+use super::heads::{Head, Heads};
+use super::storage::{Storage, Tables, failed};
+use crate::log::dedupe::{Planned, plan, unique_key};
+use crate::log::{Addressed, Appended, LogError, Transaction, locked};
+
+/// Appends that may wait for the writer. Commits and registrations are not counted: a producer waits for its own.
+const APPENDS_WAITING_MAX: usize = 256;
+/// Records after which a write takes no further job.
+const RECORDS_PER_WRITE: usize = 4_096;
+
+/// Something to be written, all or none.
+pub(super) enum Job {
+    /// Facts.
+    Append(Vec<Addressed>),
+    /// The next epoch of a transactional id.
+    Register(String),
+    /// Decisions and offsets of a producer.
+    Commit {
+        /// Its transactional id.
+        producer: String,
+        /// Its epoch.
+        epoch: u64,
+        /// What it commits.
+        transaction: Transaction,
+    },
+}
+
+/// What became of a job that was looked at.
+pub(super) enum Written {
+    Appended(Vec<Appended>),
+    IdTaken(Vec<usize>),
+    Registered { epoch: u64 },
+    Committed(Vec<Offset>),
+    Fenced { current: u64 },
+}
+
+/// Why nothing is known to be written.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Too many appends wait.
+    Busy,
+    /// Nothing was written.
+    NotWritten(LogError),
+    /// The flush failed: after a crash the write may turn out to stand.
+    Unsure(LogError),
+}
+
+type Answer = Result<Written, Failure>;
+
+/// The queue before the store.
+#[derive(Default)]
+pub(super) struct Writer {
+    queue: Mutex<Queue>,
+    answered: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(u64, Job)>,
+    appends_waiting: usize,
+    answers: BTreeMap<u64, Answer>,
+    tickets: u64,
+    led: bool,
+}
+
+/// The lead, given back when dropped: also by a panic, so that nobody waits for ever.
+struct Lead<'a> {
+    writer: &'a Writer,
+    tickets: Vec<u64>,
+    answers: Vec<Answer>,
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Waits until `job` was written, by this caller or by another one.
+    pub(super) fn submit(&self, job: Job, storage: &Storage, heads: &Heads) -> Answer {
+        let mut queue = locked(&self.queue);
+        if matches!(job, Job::Append(_)) {
+            if queue.appends_waiting >= APPENDS_WAITING_MAX {
+                return Err(Failure::Busy);
+            }
+            queue.appends_waiting += 1;
+        }
+        queue.tickets += 1;
+        let ticket = queue.tickets;
+        queue.waiting.push_back((ticket, job));
+        loop {
+            if let Some(answer) = queue.answers.remove(&ticket) {
+                return answer;
+            }
+            if queue.led {
+                queue = self.answered.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.led = true;
+            let (tickets, jobs) = queue.take();
+            drop(queue);
+            let mut lead = Lead { writer: self, tickets, answers: Vec::new() };
+            lead.answers = write(jobs, storage, heads);
+            drop(lead);
+            queue = locked(&self.queue);
+        }
+    }
+}
+
+impl Queue {
+    /// The jobs of the next write, in the order they came.
+    fn take(&mut self) -> (Vec<u64>, Vec<Job>) {
+        let mut records = 0;
+        let (mut tickets, mut jobs) = (Vec::new(), Vec::new());
+        while records < RECORDS_PER_WRITE {
+            let Some((ticket, job)) = self.waiting.pop_front() else { break };
+            records += match &job {
+                Job::Append(records) => records.len(),
+                Job::Commit { transaction, .. } => transaction.records.len(),
+                Job::Register(_) => 0,
+            };
+            self.appends_waiting -= usize::from(matches!(job, Job::Append(_)));
+            tickets.push(ticket);
+            jobs.push(job);
+        }
+        (tickets, jobs)
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        let mut queue = locked(&self.writer.queue);
+        let mut answers = std::mem::take(&mut self.answers).into_iter();
+        for ticket in &self.tickets {
+            let stopped = || Err(Failure::Unsure(LogError::Storage { reason: "the writer stopped midway".to_owned() }));
+            queue.answers.insert(*ticket, answers.next().unwrap_or_else(stopped));
+        }
+        queue.led = false;
+        self.writer.answered.notify_all();
+    }
+}
+
+/// Writes all jobs in one store transaction and answers each. A failure of the store is everybody's.
+fn write(jobs: Vec<Job>, storage: &Storage, heads: &Heads) -> Vec<Answer> {
+    let (stamp, before) = heads.begin();
+    let mut after = before.clone();
+    let outcome = write_dated(&jobs, storage, stamp, &mut after);
+    // Who only repeated what stands waited for the writer, but nobody has anything new to read.
+    let moved = outcome.as_ref().is_ok_and(|(_, changed)| *changed);
+    heads.finish(moved.then_some(after));
+    match outcome {
+        Ok((answers, _)) => answers.into_iter().map(Ok).collect(),
+        Err(failure) => jobs.iter().map(|_| Err(failure.clone_for_all())).collect(),
+    }
+}
+
+fn write_dated(jobs: &[Job], storage: &Storage, stamp: Timestamp, heads: &mut [Head]) -> Result<(Vec<Written>, bool), Failure> {
+    let writing = storage.begin_write().map_err(Failure::NotWritten)?;
+    let mut session = Session { tables: Tables::open(&writing).map_err(Failure::NotWritten)?, stamp, heads, changed: false };
+    let answers: Result<Vec<Written>, LogError> = jobs.iter().map(|job| session.write(job)).collect();
+    let changed = session.changed;
+    drop(session);
+    let answers = answers.map_err(Failure::NotWritten)?;
+    if changed {
+        writing.commit().map_err(|error| Failure::Unsure(failed("a write cannot be flushed")(error)))?;
+    } else {
+        writing.abort().map_err(|error| Failure::NotWritten(failed("a write cannot be ended")(error)))?;
+    }
+    Ok((answers, changed))
+}
+
+/// The jobs of one write see what the earlier ones of it wrote.
+struct Session<'a, 'w> {
+    tables: Tables<'w>,
+    stamp: Timestamp,
+    heads: &'a mut [Head],
+    changed: bool,
+}
+
+// === impl Session ===
+
+impl Session<'_, '_> {
+    fn write(&mut self, job: &Job) -> Result<Written, LogError> {
+        match job {
+            Job::Append(records) => self.append(records),
+            Job::Register(id) => {
+                let epoch = self.tables.epoch(id)? + 1;
+                self.tables.put_epoch(id, epoch)?;
+                self.changed = true;
+                Ok(Written::Registered { epoch })
+            }
+            Job::Commit { producer, epoch, transaction } => self.commit(producer, *epoch, transaction),
+        }
+    }
+
+    fn append(&mut self, records: &[Addressed]) -> Result<Written, LogError> {
+        let planned = match plan(records, |key| self.tables.key(key))? {
+            Ok(planned) => planned,
+            Err(taken) => return Ok(Written::IdTaken(taken)),
+        };
+        let mut appended: Vec<Appended> = Vec::with_capacity(records.len());
+        for (fate, addressed) in planned.into_iter().zip(records) {
+            appended.push(match fate {
+                Planned::Stands(offset) => Appended { offset, repeated: true },
+                Planned::SameAs(place) => Appended { offset: appended[place].offset, repeated: true },
+                Planned::New(unique) => {
+                    let offset = self.put(addressed.partition, &addressed.record)?;
+                    if let Some((key, digest)) = unique {
+                        self.tables.put_key(&key, addressed.partition, offset, &digest)?;
+                    }
+                    Appended { offset, repeated: false }
+                }
+            });
+        }
+        Ok(Written::Appended(appended))
+    }
+
+    fn commit(&mut self, producer: &str, epoch: u64, transaction: &Transaction) -> Result<Written, LogError> {
+        let current = self.tables.epoch(producer)?;
+        if current != epoch {
+            return Ok(Written::Fenced { current });
+        }
+        let mut offsets = Vec::with_capacity(transaction.records.len());
+        for Addressed { partition, record } in &transaction.records {
+            let offset = self.put(*partition, record)?;
+            // A decision is always published, even under an id that stands: whoever audits the log must see the repeat.
+            // But an append cannot take its id.
+            if let Some(key) = unique_key(*partition, record)
+                && self.tables.key(&key)?.is_none()
+            {
+                self.tables.put_key(&key, *partition, offset, &record.body_digest())?;
+            }
+            offsets.push(offset);
+        }
+        if let Some(membership) = &transaction.membership {
+            for (partition, next) in &transaction.offsets {
+                self.tables.put_offset(&membership.group, *partition, *next)?;
+                self.changed = true;
+            }
+        }
+        Ok(Written::Committed(offsets))
+    }
+
+    fn put(&mut self, partition: Partition, record: &RawRecord) -> Result<Offset, LogError> {
+        let no_partition = || LogError::Storage { reason: format!("there is no partition {partition}") };
+        let head = self.heads.get_mut(partition.0 as usize).ok_or_else(no_partition)?;
+        head.last = head.last.max(self.stamp);
+        self.tables.put_record(partition, *head, record)?;
+        let offset = head.end;
+        head.end = offset.next();
+        self.changed = true;
+        Ok(offset)
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// The same failure for another job of the write.
+    fn clone_for_all(&self) -> Self {
+        let again = |error: &LogError| LogError::Storage {
+            reason: match error {
+                LogError::Storage { reason } => reason.clone(),
+                other => other.to_string(),
+            },
+        };
+        match self {
+            Self::Busy => Self::Busy,
+            Self::NotWritten(error) => Self::NotWritten(again(error)),
+            Self::Unsure(error) => Self::Unsure(again(error)),
+        }
+    }
+}
