@@ -3,6 +3,7 @@
 //! Every service speaks through this crate and through nothing else. It is the only one that knows Avro
 //! (`codec`), the only one that knows CloudEvents headers (`record`), and it holds the one table of limits.
 
+pub mod cloudevents;
 pub mod codec;
 pub mod decisions;
 pub mod facts;
@@ -12,6 +13,7 @@ pub mod limits;
 pub mod partitioner;
 pub mod record;
 pub mod refusal;
+mod shape;
 pub mod shared;
 
 pub use decisions::*;
