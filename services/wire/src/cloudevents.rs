@@ -93,7 +93,11 @@ pub fn platform_source(platform: &str, agent: &str) -> Source {
     Source::from(format!("/platforms/{}/agents/{}", encoded(platform), encoded(agent)))
 }
 
-fn parse_value(value: Value, door: Door) -> Result<Event, Vec<Refusal>> {
+/// Reads one event in the structured form whose JSON is parsed already.
+///
+/// # Errors
+/// Every fault of it.
+pub fn parse_value(value: Value, door: Door) -> Result<Event, Vec<Refusal>> {
     let Value::Object(members) = value else {
         return Err(vec![malformed("body", "an event in JSON is an object")]);
     };
