@@ -1,0 +1,123 @@
+//! What every stream shares: a bounded outlet to its client, a place among the streams, and a wait that ends in time.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::Stream;
+use prometheus::IntGauge;
+use runtime::log::LogError;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::Gateway;
+use crate::problem::{Problem, ProblemKind};
+use crate::serve::Drain;
+
+/// Pieces that wait for a slow client; then the reader of the log waits, too.
+const PIECES_MAX: usize = 16;
+
+/// Where a stream writes. The stream ends when this is dropped.
+pub(crate) struct Outlet<T> {
+    pieces: mpsc::Sender<Result<T, io::Error>>,
+    ticks: watch::Receiver<u64>,
+    drain: Option<Drain>,
+    _place: Place,
+}
+
+/// Why nothing more is written.
+pub(crate) enum End {
+    /// The client is gone, or the server goes down: a stream that ends here ends well.
+    Over,
+    /// The log cannot be read: the stream is broken off, so that nobody takes it for complete.
+    Failed(LogError),
+}
+
+/// One of the streams that may be open at once.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    open: IntGauge,
+}
+
+/// Opens a stream of `route`.
+///
+/// # Errors
+/// 503 when too many are open or the server goes down.
+pub(crate) fn open<T>(
+    gateway: &Gateway,
+    drain: Option<Drain>,
+    route: &str,
+) -> Result<(Outlet<T>, impl Stream<Item = Result<T, io::Error>> + use<T>), Problem> {
+    if drain.as_ref().is_some_and(Drain::has_begun) {
+        return Err(Problem::new(ProblemKind::Draining, "the gateway is going down"));
+    }
+    let Ok(permit) = Arc::clone(&gateway.streams).try_acquire_owned() else {
+        return Err(Problem::new(ProblemKind::Busy, "too many streams are open"));
+    };
+    let open = gateway.metrics.streams_open.with_label_values(&[route]);
+    open.inc();
+    let (pieces, stream) = mpsc::channel(PIECES_MAX);
+    let outlet = Outlet { pieces, ticks: gateway.access.ticks(), drain, _place: Place { _permit: permit, open } };
+    Ok((outlet, ReceiverStream::new(stream)))
+}
+
+// === impl Outlet ===
+
+impl<T> Outlet<T> {
+    /// Writes a piece once the client has room for it.
+    ///
+    /// # Errors
+    /// [`End::Over`] when nobody takes it any more.
+    pub(crate) async fn write(&self, piece: T) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            () = going_down(&self.drain) => Err(End::Over),
+            written = self.pieces.send(Ok(piece)) => written.map_err(|_| End::Over),
+        }
+    }
+
+    /// Marks what was committed so far as seen. To be called *before* the log is read, so that whatever is committed
+    /// after the reading ends the next wait.
+    pub(crate) fn look(&mut self) {
+        self.ticks.mark_unchanged();
+    }
+
+    /// Waits until something was committed since the last [`look`](Self::look).
+    ///
+    /// # Errors
+    /// [`End::Over`] when the client or the server is gone.
+    pub(crate) async fn wait(&mut self) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            () = going_down(&self.drain) => Err(End::Over),
+            () = self.pieces.closed() => Err(End::Over),
+            changed = self.ticks.changed() => changed.map_err(|_| End::Over),
+        }
+    }
+
+    /// Ends the stream, well or broken off.
+    pub(crate) async fn end(self, told: Result<(), End>) {
+        if let Err(End::Failed(error)) = told {
+            tracing::error!(%error, "a stream was broken off: {error}");
+            let _ = self.pieces.send(Err(io::Error::other(error))).await;
+        }
+    }
+}
+
+async fn going_down(drain: &Option<Drain>) {
+    match drain {
+        Some(drain) => drain.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl From<LogError> for End {
+    fn from(error: LogError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
