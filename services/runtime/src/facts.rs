@@ -1,0 +1,227 @@
+//! What the runtime has to tell its operator: a fact writes its log line and its counter together, so that they agree.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+use wire::{Event, Kind, Offset, Partition, Refusal, Timestamp};
+
+use crate::metrics::metrics;
+
+/// Something that happened and is worth a line or a count.
+pub trait Fact {
+    /// Tells it, once.
+    fn emit(self);
+}
+
+/// A record of a kind that the room reads, or of no known framing, was passed unread.
+pub(crate) struct RecordUnreadable<'a> {
+    pub(crate) room: &'static str,
+    pub(crate) partition: Partition,
+    pub(crate) offset: Offset,
+    pub(crate) refusal: &'a Refusal,
+}
+
+/// A batch was folded; counts by kind, `None` for what is framed as no known kind.
+pub(crate) struct RecordsFolded<'a> {
+    pub(crate) room: &'static str,
+    pub(crate) partition: Partition,
+    pub(crate) counts: &'a BTreeMap<Option<Kind>, u64>,
+    pub(crate) appended: Timestamp,
+}
+
+/// A decision stands on the log.
+pub(crate) struct DecisionPublished<'a> {
+    pub(crate) room: &'static str,
+    pub(crate) partition: Partition,
+    pub(crate) offset: Offset,
+    pub(crate) event: &'a Event,
+}
+
+/// A transaction ended.
+pub(crate) struct TransactionEnded<'a> {
+    pub(crate) room: &'static str,
+    /// `committed`, `offsets`, `fenced`, `aborted`, `unknown` or `refused`.
+    pub(crate) outcome: &'static str,
+    pub(crate) decisions: usize,
+    pub(crate) reason: Option<&'a str>,
+}
+
+/// A partition was handed to a room or taken from it.
+pub(crate) struct PartitionMoved {
+    pub(crate) room: &'static str,
+    pub(crate) partition: Partition,
+    /// `assigned`, `revoked` or `fenced`.
+    pub(crate) kind: &'static str,
+}
+
+/// A partition's state stands again.
+pub(crate) struct PartitionRestored {
+    pub(crate) room: &'static str,
+    pub(crate) partition: Partition,
+    pub(crate) from: Offset,
+    pub(crate) to: Offset,
+    pub(crate) seconds: f64,
+}
+
+/// How far a room is behind.
+pub(crate) struct LagMeasured {
+    pub(crate) room: &'static str,
+    pub(crate) partition: Partition,
+    pub(crate) lag: i64,
+}
+
+/// Something became of a snapshot.
+pub(crate) struct SnapshotTold<'a> {
+    pub(crate) room: &'a str,
+    pub(crate) partition: Partition,
+    pub(crate) position: Offset,
+    /// `written`, `restored`, `busy`, `failed` or `unreadable`.
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: Option<&'a str>,
+}
+
+/// Something failed and is tried again.
+pub(crate) struct Retried<'a> {
+    pub(crate) target: &'static str,
+    pub(crate) wait: Duration,
+    pub(crate) reason: &'a str,
+}
+
+/// A room is ready, or no longer.
+pub(crate) struct ReadinessChanged {
+    pub(crate) room: &'static str,
+    pub(crate) ready: bool,
+}
+
+/// A room ended for good.
+pub(crate) struct RoomFailed<'a> {
+    pub(crate) room: &'static str,
+    pub(crate) code: &'static str,
+    pub(crate) reason: &'a str,
+    pub(crate) panicked: bool,
+}
+
+/// An invariant did not hold.
+pub(crate) struct LawViolated<'a> {
+    pub(crate) law: &'static str,
+    pub(crate) detail: &'a str,
+}
+
+impl Fact for RecordUnreadable<'_> {
+    fn emit(self) {
+        let Self { room, partition, offset, refusal } = self;
+        metrics().events_failed.with_label_values(&[room, refusal.code()]).inc();
+        warn!(room, %partition, %offset, reason = refusal.code(), "record {partition}:{offset} cannot be read and is passed: {refusal}");
+    }
+}
+
+impl Fact for RecordsFolded<'_> {
+    fn emit(self) {
+        let Self { room, partition, counts, appended } = self;
+        for (kind, count) in counts {
+            let kind = kind.map_or("unknown", Kind::name);
+            metrics().events_consumed.with_label_values(&[room, kind]).inc_by(*count);
+        }
+        metrics().last_folded.with_label_values(&[room, &partition.to_string()]).set(appended.0 as f64 / 1e6);
+        debug!(room, %partition, %appended, records = counts.values().sum::<u64>(), "folded");
+    }
+}
+
+impl Fact for DecisionPublished<'_> {
+    fn emit(self) {
+        let Self { room, partition, offset, event } = self;
+        let kind = event.body.kind().name();
+        metrics().decisions_published.with_label_values(&[room, kind]).inc();
+        if event.body.kind() == Kind::RoomWatermark {
+            debug!(room, kind, %partition, %offset, id = %event.id, "{kind} published");
+        } else {
+            info!(room, kind, %partition, %offset, id = %event.id, agent = %event.key, "{kind} of agent {} published", event.key);
+        }
+    }
+}
+
+impl Fact for TransactionEnded<'_> {
+    fn emit(self) {
+        let Self { room, outcome, decisions, reason } = self;
+        metrics().transactions.with_label_values(&[room, outcome]).inc();
+        match reason {
+            None => debug!(room, outcome, decisions, "transaction {outcome}"),
+            Some(reason) => warn!(room, outcome, decisions, "transaction {outcome}, what it held stays owed: {reason}"),
+        }
+    }
+}
+
+impl Fact for PartitionMoved {
+    fn emit(self) {
+        let Self { room, partition, kind } = self;
+        metrics().rebalances.with_label_values(&[room, kind]).inc();
+        if kind != "assigned" {
+            metrics().consumer_lag.remove_label_values(&[room, &partition.to_string()]).ok();
+        }
+        info!(room, %partition, "partition {partition} {kind}");
+    }
+}
+
+impl Fact for PartitionRestored {
+    fn emit(self) {
+        let Self { room, partition, from, to, seconds } = self;
+        metrics().restore_duration.with_label_values(&[room]).observe(seconds);
+        info!(room, %partition, %from, %to, seconds, "partition {partition} restored from offset {from} to {to}");
+    }
+}
+
+impl Fact for LagMeasured {
+    fn emit(self) {
+        metrics().consumer_lag.with_label_values(&[self.room, &self.partition.to_string()]).set(self.lag);
+    }
+}
+
+impl Fact for SnapshotTold<'_> {
+    fn emit(self) {
+        let Self { room, partition, position, outcome, reason } = self;
+        metrics().snapshots.with_label_values(&[room, outcome]).inc();
+        match reason {
+            None => debug!(room, %partition, %position, "snapshot of partition {partition} at {position} {outcome}"),
+            Some(reason) => {
+                warn!(room, %partition, %position, code = "RV0004", "snapshot of partition {partition} at {position} {outcome}: {reason}");
+            }
+        }
+    }
+}
+
+impl Fact for Retried<'_> {
+    fn emit(self) {
+        let Self { target, wait, reason } = self;
+        metrics().retries.with_label_values(&[target]).inc();
+        let wait_ms = wait.as_millis() as u64;
+        warn!(target_name = target, wait_ms, "{target} is tried again in {wait_ms} ms: {reason}");
+    }
+}
+
+impl Fact for ReadinessChanged {
+    fn emit(self) {
+        let Self { room, ready } = self;
+        metrics().room_ready.with_label_values(&[room]).set(i64::from(ready));
+        info!(room, ready, "room {room} is {}", if ready { "ready" } else { "not ready" });
+    }
+}
+
+impl Fact for RoomFailed<'_> {
+    fn emit(self) {
+        let Self { room, code, reason, panicked } = self;
+        if panicked {
+            metrics().room_panics.with_label_values(&[room]).inc();
+        }
+        metrics().room_ready.with_label_values(&[room]).set(0);
+        error!(room, code, "room {room} stopped ({code}): {reason}");
+    }
+}
+
+impl Fact for LawViolated<'_> {
+    fn emit(self) {
+        let Self { law, detail } = self;
+        metrics().law_violations.with_label_values(&[law]).inc();
+        error!(law, code = "RV0014", "law {law} does not hold: {detail}");
+    }
+}
