@@ -1,11 +1,17 @@
 //! The one door to Avro: single-object framing (`C3 01`, CRC-64-AVRO fingerprint) around a value of a known schema.
+//!
+//! Values of today's schemas go straight between bytes and Rust types. A value of an older schema (`schemas/history/`)
+//! is first translated into today's, field by field, with the defaults that today's schema gives.
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::sync::OnceLock;
 
 use apache_avro::Schema;
 use apache_avro::headers::{HeaderBuilder, RabinFingerprintHeader};
 use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::schema::RecordSchema;
+use apache_avro::schema_compatibility::{Compatibility, SchemaCompatibility};
 use apache_avro::writer::datum::GenericDatumWriter;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +24,10 @@ use crate::refusal::Refusal;
 pub const FRAMING_BYTES: usize = 10;
 const MARKER: [u8; 2] = [0xc3, 0x01];
 
+/// Schemas that records on some log were written with and that are no longer today's, oldest first:
+/// `(Kind::SessionStarted, include_str!("../../../schemas/history/session.started.v1.avsc"))`.
+pub const HISTORY: &[(Kind, &str)] = &[];
+
 /// Frames and encodes a value with today's schema of its kind.
 pub fn encode(body: &Body) -> Vec<u8> {
     let schema = &codec().writers[&body.kind()];
@@ -29,23 +39,17 @@ pub fn encode(body: &Body) -> Vec<u8> {
 /// # Errors
 /// [`Refusal::UnknownFraming`], [`Refusal::UnknownSchema`], [`Refusal::Undecodable`] or [`Refusal::TrailingBytes`].
 pub fn decode(value: &[u8]) -> Result<Body, Refusal> {
-    let (framing, datum) = value.split_at_checked(FRAMING_BYTES).ok_or(Refusal::UnknownFraming)?;
-    if framing[..2] != MARKER {
-        return Err(Refusal::UnknownFraming);
-    }
-    let schema = codec().readers.get(framing).ok_or_else(|| Refusal::UnknownSchema { fingerprint: hex(&framing[2..]) })?;
-    let mut rest = datum;
-    let body = Body::build(schema.kind, Decode { schema, rest: &mut rest })
-        .map_err(|reason| Refusal::Undecodable { kind: schema.kind.name().to_owned(), reason })?;
-    match rest.len() {
-        0 => Ok(body),
-        found => Err(Refusal::TrailingBytes { found: found as u64 }),
-    }
+    codec().decode(value)
 }
 
 /// The kind of a framed value by its first ten bytes: as cheap as a look into a small table.
 pub fn kind_of(value: &[u8]) -> Option<Kind> {
-    codec().readers.get(value.get(..FRAMING_BYTES)?).map(|schema| schema.kind)
+    codec().known(value).map(|known| known.kind)
+}
+
+/// The schema that a framed value was written with, today's or one of [`HISTORY`].
+pub fn schema_of(value: &[u8]) -> Option<&'static str> {
+    codec().known(value).map(|known| known.text)
 }
 
 /// The framing of today's schema of `kind`.
@@ -53,12 +57,27 @@ pub fn framing_of(kind: Kind) -> [u8; FRAMING_BYTES] {
     codec().writers[&kind].framing
 }
 
+/// Whether every value written with one schema can be read with another, both as text.
+///
+/// # Errors
+/// Which field stands in the way, with its path, and why.
+pub fn can_read(writer: &str, reader: &str) -> Result<(), String> {
+    let parse = |text| Schema::parse_str(text).map_err(|error| format!("no schema: {error}"));
+    match (parse(writer)?, parse(reader)?) {
+        (Schema::Record(writer), Schema::Record(reader)) => fields_can_read(&writer, &reader, ""),
+        _ => Err("the value of a kind is a record".to_owned()),
+    }
+}
+
 /// A schema that values are written or read with.
 struct Known {
     kind: Kind,
+    text: &'static str,
     framing: [u8; FRAMING_BYTES],
     writer: GenericDatumWriter<'static>,
     reader: GenericDatumReader<'static>,
+    /// Whether `reader` translates into today's schema.
+    is_old: bool,
 }
 
 struct Codec {
@@ -73,33 +92,95 @@ struct Decode<'a, 'b> {
     rest: &'a mut &'b [u8],
 }
 
+/// Bytes that remember whether somebody wanted more of them than there were.
+struct Strict<'a, 'b> {
+    rest: &'a mut &'b [u8],
+    ran_out: bool,
+}
+
 // === impl Codec ===
 
 fn codec() -> &'static Codec {
     static CODEC: OnceLock<Codec> = OnceLock::new();
-    CODEC.get_or_init(|| {
-        apache_avro::util::max_allocation_bytes(limits::VALUE_BYTES_MAX);
-        let known = |kind: &Kind| Known::parse(*kind, kind.schema_text());
-        Codec {
-            writers: Kind::ALL.iter().map(|kind| (*kind, known(kind))).collect(),
-            readers: Kind::ALL.iter().map(known).map(|schema| (schema.framing, schema)).collect(),
-        }
-    })
+    CODEC.get_or_init(|| Codec::new(HISTORY))
 }
 
-impl Known {
-    fn parse(kind: Kind, text: &str) -> Self {
-        // Leaked once per kind for the life of the process: readers and writers borrow their schema.
-        let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(text).expect("every schema in schemas/ parses")));
-        let framing = RabinFingerprintHeader::from_schema(schema).build_header();
+impl Codec {
+    fn new(history: &[(Kind, &'static str)]) -> Self {
+        // Set once for the process: a length in a value never allocates more than the value may have.
+        apache_avro::util::max_allocation_bytes(limits::VALUE_BYTES_MAX);
+        let today = |kind: &Kind| Known::new(*kind, parse(kind.schema_text()), kind.schema_text());
+        let old = |(kind, text): &(Kind, &'static str)| Known::new_old(*kind, text);
+        let readers = history.iter().map(old).chain(Kind::ALL.iter().map(today));
         Self {
-            kind,
-            framing: framing.try_into().expect("the framing has ten bytes"),
-            writer: GenericDatumWriter::builder(schema).build().expect("every schema in schemas/ resolves"),
-            reader: GenericDatumReader::builder(schema).build().expect("every schema in schemas/ resolves"),
+            writers: Kind::ALL.iter().map(|kind| (*kind, today(kind))).collect(),
+            readers: readers.map(|schema| (schema.framing, schema)).collect(),
         }
     }
+
+    fn known(&self, value: &[u8]) -> Option<&Known> {
+        self.readers.get(value.get(..FRAMING_BYTES)?)
+    }
+
+    fn decode(&self, value: &[u8]) -> Result<Body, Refusal> {
+        let (framing, mut rest) = value.split_at_checked(FRAMING_BYTES).ok_or(Refusal::UnknownFraming)?;
+        if framing[..2] != MARKER {
+            return Err(Refusal::UnknownFraming);
+        }
+        let schema = self.known(framing).ok_or_else(|| Refusal::UnknownSchema { fingerprint: hex(&framing[2..]) })?;
+        let body =
+            if schema.is_old { self.decode_old(schema, &mut rest) } else { Body::build(schema.kind, Decode { schema, rest: &mut rest }) };
+        let body = body.map_err(|reason| Refusal::Undecodable { kind: schema.kind.name().to_owned(), reason: limits::quote(&reason) })?;
+        match rest.len() {
+            0 => Ok(body),
+            found => Err(Refusal::TrailingBytes { found: found as u64 }),
+        }
+    }
+
+    /// Old bytes to a value of today's schema, to today's bytes, to the Rust type: slow, but the Rust type is read in
+    /// one way only.
+    fn decode_old(&self, schema: &Known, rest: &mut &[u8]) -> Result<Body, String> {
+        let mut strict = Strict { rest, ran_out: false };
+        let value = schema.reader.read_value(&mut strict).map_err(|error| error.to_string())?;
+        // The library takes the end of the bytes for null where it reads a text, a union or a boolean.
+        if strict.ran_out {
+            return Err("it ends too early".to_owned());
+        }
+        let today = &self.writers[&schema.kind];
+        let bytes = today.writer.write_value_to_vec(value).map_err(|error| error.to_string())?;
+        Body::build(schema.kind, Decode { schema: today, rest: &mut bytes.as_slice() })
+    }
 }
+
+// === impl Known ===
+
+impl Known {
+    fn new(kind: Kind, schema: &'static Schema, text: &'static str) -> Self {
+        let reader = GenericDatumReader::builder(schema).build().expect("every schema in schemas/ resolves");
+        Self::with_reader(kind, schema, text, reader, false)
+    }
+
+    fn new_old(kind: Kind, text: &'static str) -> Self {
+        let schema = parse(text);
+        let today = parse(kind.schema_text());
+        let reader = GenericDatumReader::builder(schema).reader_schema(today).build().expect("every schema in schemas/ resolves");
+        Self::with_reader(kind, schema, text, reader, true)
+    }
+
+    fn with_reader(kind: Kind, schema: &'static Schema, text: &'static str, reader: GenericDatumReader<'static>, is_old: bool) -> Self {
+        let framing = RabinFingerprintHeader::from_schema(schema).build_header();
+        let framing = framing.try_into().expect("the framing has ten bytes");
+        let writer = GenericDatumWriter::builder(schema).build().expect("every schema in schemas/ resolves");
+        Self { kind, text, framing, writer, reader, is_old }
+    }
+}
+
+fn parse(text: &str) -> &'static Schema {
+    // Leaked a few times per kind, for the life of the process: readers and writers borrow their schema.
+    Box::leak(Box::new(Schema::parse_str(text).expect("every schema in schemas/ parses")))
+}
+
+// === impl Encode, Decode, Strict ===
 
 impl BodyVisitor for Encode<'_> {
     type Output = Vec<u8>;
@@ -119,30 +200,44 @@ impl BodyBuilder for Decode<'_, '_> {
     }
 }
 
+impl Read for Strict<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.rest.read(buffer)?;
+        self.ran_out |= read == 0 && !buffer.is_empty();
+        Ok(read)
+    }
+}
+
+// === the evolution of schemas ===
+
+/// Asked field by field, for asked about the whole record the library says neither which field it is nor that a union
+/// of null and something else has become partly unreadable.
+fn fields_can_read(writer: &RecordSchema, reader: &RecordSchema, path: &str) -> Result<(), String> {
+    for field in &reader.fields {
+        let path = format!("{path}{}", field.name);
+        let names: Vec<&String> = std::iter::once(&field.name).chain(&field.aliases).collect();
+        let Some(written) = names.iter().find_map(|name| writer.fields.iter().find(|field| field.name == **name)) else {
+            match &field.default {
+                Some(_) => continue,
+                None => return Err(format!("field `{path}` is not in what was written and has no default")),
+            }
+        };
+        if let (Schema::Record(written), Schema::Record(read)) = (&written.schema, &field.schema) {
+            fields_can_read(written, read, &format!("{path}."))?;
+            continue;
+        }
+        match SchemaCompatibility::can_read(&written.schema, &field.schema) {
+            Ok(Compatibility::Full) => {}
+            Ok(Compatibility::Partial) => return Err(format!("field `{path}` cannot hold everything that was written")),
+            Err(error) => return Err(format!("field `{path}`: {}", limits::quote(&error.to_string()))),
+        }
+    }
+    Ok(())
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{SessionStarted, Timestamp};
-
-    #[test]
-    fn a_value_comes_back_as_it_went() {
-        let body = Body::from(SessionStarted {
-            version: Some("ft:gpt/1".into()),
-            segment: None,
-            channel: Some("chat".to_owned()),
-            environment: None,
-        });
-        let bytes = encode(&body);
-        assert_eq!(kind_of(&bytes), Some(Kind::SessionStarted));
-        assert_eq!(decode(&bytes), Ok(body));
-    }
-
-    #[test]
-    fn times_are_microseconds_in_avro_and_rfc_3339_in_json() {
-        assert_eq!(serde_json::to_string(&Timestamp(1_500_000)).expect("json"), "\"1970-01-01T00:00:01.500000Z\"");
-    }
-}
+mod tests;
