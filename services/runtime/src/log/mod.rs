@@ -27,7 +27,8 @@ pub trait Log: Send + Sync {
     /// Number of partitions, fixed for the topic's life.
     fn partitions(&self) -> u32;
 
-    /// The log's clock: what an append at this moment would be dated, at the earliest.
+    /// The log's clock: what an append at this moment would be dated, at the earliest. Nothing that can be read only
+    /// later is dated before it, but for transactions in flight.
     fn now(&self) -> Timestamp;
 
     /// Joins `group` as `member`. The first poll that hands out partitions is an [`Polled::Assigned`].

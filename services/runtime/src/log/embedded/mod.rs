@@ -87,6 +87,34 @@ impl EmbeddedLog {
         self.inner.heads.nudge();
     }
 
+    /// Appends records as [`Log::append`] does, each dated at its own time, or at the log's where that is later: so that
+    /// whoever owns the clock lives through a second of a recording in one write. The clock is to be set to the last
+    /// date afterwards, and nothing else may write meanwhile.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub fn append_dated(&self, records: Vec<(Timestamp, Addressed)>) -> Result<Vec<Appended>, AppendError> {
+        let (dates, records): (Vec<_>, Vec<_>) = records.into_iter().unzip();
+        self.append_job(Job::AppendDated(records, dates))
+    }
+
+    fn append_job(&self, job: Job) -> Result<Vec<Appended>, AppendError> {
+        let (Job::Append(records) | Job::AppendDated(records, _)) = &job else { return Ok(Vec::new()) };
+        if let Some(stray) = records.iter().find(|addressed| addressed.partition.0 >= self.partitions()) {
+            return Err(no_partition(stray.partition).into());
+        }
+        if records.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.submit(job) {
+            Ok(Written::Appended(appended)) => Ok(appended),
+            Ok(Written::IdTaken(positions)) => Err(AppendError::IdTaken(positions)),
+            Ok(_) => Err(LogError::Unavailable { reason: "the writer answered another question".to_owned() }.into()),
+            Err(Failure::Busy) => Err(AppendError::Busy { retry_after_ms: RETRY_AFTER_MS }),
+            Err(Failure::NotWritten(error) | Failure::Unsure(error)) => Err(error.into()),
+        }
+    }
+
     fn submit(&self, job: Job) -> Result<Written, Failure> {
         self.inner.writer.submit(job, &self.inner.storage, &self.inner.heads)
     }
@@ -122,19 +150,7 @@ impl Log for EmbeddedLog {
     }
 
     fn append(&self, records: Vec<Addressed>) -> Result<Vec<Appended>, AppendError> {
-        if let Some(stray) = records.iter().find(|addressed| addressed.partition.0 >= self.partitions()) {
-            return Err(no_partition(stray.partition).into());
-        }
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
-        match self.submit(Job::Append(records)) {
-            Ok(Written::Appended(appended)) => Ok(appended),
-            Ok(Written::IdTaken(positions)) => Err(AppendError::IdTaken(positions)),
-            Ok(_) => Err(LogError::Unavailable { reason: "the writer answered another question".to_owned() }.into()),
-            Err(Failure::Busy) => Err(AppendError::Busy { retry_after_ms: RETRY_AFTER_MS }),
-            Err(Failure::NotWritten(error) | Failure::Unsure(error)) => Err(error.into()),
-        }
+        self.append_job(Job::Append(records))
     }
 
     fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
@@ -148,5 +164,29 @@ impl Log for EmbeddedLog {
 
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         self.inner.heads.wait(seen, timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::RawRecord;
+
+    use super::*;
+
+    #[test]
+    fn dated_records_keep_their_dates_and_never_fall_behind_the_log() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = OwnedClock::starting_at(Timestamp(100));
+        let options = EmbeddedOptions { topic: "t".to_owned(), partitions: 1, clock: Clock::Owned(Arc::clone(&clock)) };
+        let log = EmbeddedLog::open(folder.path(), options).expect("an empty log");
+        let dated = |date, value: &'static [u8]| {
+            let record = RawRecord { value: value.into(), ..RawRecord::default() };
+            (Timestamp(date), Addressed { partition: Partition(0), record })
+        };
+        log.append_dated(vec![dated(90, b"late"), dated(110, b"a"), dated(105, b"b"), dated(120, b"c")]).expect("appended");
+        clock.set(Timestamp(120));
+        log.append_dated(vec![dated(110, b"d")]).expect("appended");
+        let dates: Vec<i64> = log.read(Partition(0), Offset(0), 10).expect("readable").iter().map(|stored| stored.appended.0).collect();
+        assert_eq!(dates, [100, 110, 110, 120, 120]);
     }
 }

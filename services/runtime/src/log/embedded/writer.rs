@@ -23,6 +23,8 @@ const RECORDS_PER_WRITE: usize = 4_096;
 pub(super) enum Job {
     /// Facts.
     Append(Vec<Addressed>),
+    /// Facts, each with the earliest time that it may be dated. Only whoever owns the clock knows times to come.
+    AppendDated(Vec<Addressed>, Vec<Timestamp>),
     /// The next epoch of a transactional id.
     Register(String),
     /// Decisions and offsets of a producer.
@@ -81,13 +83,21 @@ struct Lead<'a> {
     answers: Vec<Answer>,
 }
 
+// === impl Job ===
+
+impl Job {
+    fn is_append(&self) -> bool {
+        matches!(self, Self::Append(_) | Self::AppendDated(..))
+    }
+}
+
 // === impl Writer ===
 
 impl Writer {
     /// Waits until `job` was written, by this caller or by another one.
     pub(super) fn submit(&self, job: Job, storage: &Storage, heads: &Heads) -> Answer {
         let mut queue = locked(&self.queue);
-        if matches!(job, Job::Append(_)) {
+        if job.is_append() {
             if queue.appends_waiting >= APPENDS_WAITING_MAX {
                 return Err(Failure::Busy);
             }
@@ -123,11 +133,11 @@ impl Queue {
         while records < RECORDS_PER_WRITE {
             let Some((ticket, job)) = self.waiting.pop_front() else { break };
             records += match &job {
-                Job::Append(records) => records.len(),
+                Job::Append(records) | Job::AppendDated(records, _) => records.len(),
                 Job::Commit { transaction, .. } => transaction.records.len(),
                 Job::Register(_) => 0,
             };
-            self.appends_waiting -= usize::from(matches!(job, Job::Append(_)));
+            self.appends_waiting -= usize::from(job.is_append());
             tickets.push(ticket);
             jobs.push(job);
         }
@@ -190,7 +200,8 @@ struct Session<'a, 'w> {
 impl Session<'_, '_> {
     fn write(&mut self, job: &Job) -> Result<Written, LogError> {
         match job {
-            Job::Append(records) => self.append(records),
+            Job::Append(records) => self.append(records, &[]),
+            Job::AppendDated(records, dates) => self.append(records, dates),
             Job::Register(id) => {
                 let epoch = self.tables.epoch(id)? + 1;
                 self.tables.put_epoch(id, epoch)?;
@@ -201,18 +212,20 @@ impl Session<'_, '_> {
         }
     }
 
-    fn append(&mut self, records: &[Addressed]) -> Result<Written, LogError> {
+    /// Appends records, each at its date or at the write's, whichever is later; without `dates` at the write's.
+    fn append(&mut self, records: &[Addressed], dates: &[Timestamp]) -> Result<Written, LogError> {
         let planned = match plan(records, |key| self.tables.key(key))? {
             Ok(planned) => planned,
             Err(taken) => return Ok(Written::IdTaken(taken)),
         };
         let mut appended: Vec<Appended> = Vec::with_capacity(records.len());
-        for (fate, addressed) in planned.into_iter().zip(records) {
+        for (place, (fate, addressed)) in planned.into_iter().zip(records).enumerate() {
+            let date = dates.get(place).map_or(self.stamp, |date| self.stamp.max(*date));
             appended.push(match fate {
                 Planned::Stands(offset) => Appended { offset, repeated: true },
-                Planned::SameAs(place) => Appended { offset: appended[place].offset, repeated: true },
+                Planned::SameAs(earlier) => Appended { offset: appended[earlier].offset, repeated: true },
                 Planned::New(unique) => {
-                    let offset = self.put(addressed.partition, &addressed.record)?;
+                    let offset = self.put(addressed.partition, &addressed.record, date)?;
                     if let Some((key, digest)) = unique {
                         self.tables.put_key(&key, addressed.partition, offset, &digest)?;
                     }
@@ -230,7 +243,7 @@ impl Session<'_, '_> {
         }
         let mut offsets = Vec::with_capacity(transaction.records.len());
         for Addressed { partition, record } in &transaction.records {
-            let offset = self.put(*partition, record)?;
+            let offset = self.put(*partition, record, self.stamp)?;
             // A decision is always published, even under an id that stands: whoever audits the log must see the repeat.
             // But an append cannot take its id.
             if let Some(key) = unique_key(*partition, record)
@@ -249,10 +262,10 @@ impl Session<'_, '_> {
         Ok(Written::Committed(offsets))
     }
 
-    fn put(&mut self, partition: Partition, record: &RawRecord) -> Result<Offset, LogError> {
+    fn put(&mut self, partition: Partition, record: &RawRecord, date: Timestamp) -> Result<Offset, LogError> {
         let no_partition = || LogError::Storage { reason: format!("there is no partition {partition}") };
         let head = self.heads.get_mut(partition.0 as usize).ok_or_else(no_partition)?;
-        head.last = head.last.max(self.stamp);
+        head.last = head.last.max(date);
         self.tables.put_record(partition, *head, record)?;
         let offset = head.end;
         head.end = offset.next();
