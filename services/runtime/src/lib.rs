@@ -3,18 +3,23 @@
 //! A room brings a [`machine::Machine`]; everything else that a service needs is here, the same for all of them. Open
 //! [`pump`] first: it is the only loop, and its `step` reads from top to bottom what a room does all day.
 
+pub mod admin;
+pub mod config;
+pub mod decide;
 pub mod driver;
 pub mod errors;
 pub mod facts;
 pub mod laws;
 pub mod lifecycle;
 pub mod log;
+pub mod logging;
 pub mod metrics;
 pub mod pump;
 pub mod retry;
 pub mod room;
 pub mod snapshots;
 
+pub use decide::decide;
 pub use errors::{Code, Coded, Fate};
 pub use lifecycle::Shutdown;
 pub use room::{RoomHandle, RoomOptions, RoomStatus, spawn};
