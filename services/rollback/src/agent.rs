@@ -4,7 +4,7 @@ use machine::Debt;
 use serde::{Deserialize, Serialize};
 use wire::{
     AgentId, Automation, CommandAcknowledged, IncidentId, Level, Mode, ModeOrdered, Offset, Record, RecordId, RollbackOrdered,
-    RollbackProposed, RoomWatermark, Timestamp, VersionId,
+    RollbackProposed, Timestamp, VersionId,
 };
 
 use crate::episode::{Episode, Plan, Proposal};
@@ -260,10 +260,10 @@ impl Agent {
 // === impl Agent: proof ===
 
 impl Agent {
-    /// The incident room has looked this far: which versions does that prove?
-    pub(crate) fn prove(&mut self, key: &AgentId, record: &Record, seen: Seen, in_force: &InForce) -> Vec<Debt> {
+    /// The incident room has looked this far: which versions does that prove? `most` of them are said now.
+    pub(crate) fn prove(&mut self, key: &AgentId, record: &Record, seen: Seen, in_force: &InForce, most: usize) -> Vec<Debt> {
         let covered = self.versions.proofs().filter(|(_, proof)| proof.is_covered(seen.asof, seen.now, &in_force.policy));
-        let covered: Vec<_> = covered.map(|(version, proof)| (version.clone(), proof.clone())).collect();
+        let covered: Vec<_> = covered.take(most).map(|(version, proof)| (version.clone(), proof.clone())).collect();
         let trigger = Trigger::record(key, record, in_force, self.accountable(), &[]);
         let mut debts = Vec::new();
         for (version, proof) in covered {
@@ -280,12 +280,6 @@ impl Agent {
 pub(crate) struct Seen {
     pub(crate) asof: Offset,
     pub(crate) now: Timestamp,
-}
-
-impl From<&RoomWatermark> for Seen {
-    fn from(watermark: &RoomWatermark) -> Self {
-        Self { asof: watermark.basis.asof, now: watermark.basis.now }
-    }
 }
 
 // === impl Agent: echoes ===

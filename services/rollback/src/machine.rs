@@ -6,9 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use machine::mutants::{self, Mutant};
 use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
 use serde::{Deserialize, Serialize};
-use wire::{AgentId, Body, Kind, Record, Responsibility, RoomWatermark, SessionId, Timestamp};
+use wire::{
+    AgentId, Body, IncidentId, Kind, Level, PlatformHeartbeat, Record, Responsibility, RoomWatermark, SessionStarted, Timestamp, VersionId,
+};
 
 use crate::agent::{Agent, Seen, Told};
 use crate::policy::{self, InForce};
@@ -98,98 +101,34 @@ impl Machine for Rollback {
 impl Rollback {
     fn apply_to_agent(&mut self, record: &Record) {
         let key = &record.event.key;
-        let mut agent = self.agents.remove(key).unwrap_or_default();
-        let mut debts = agent.latch(key, latest(record));
-        debts.into_iter().for_each(|debt| self.ledger.owe(debt));
-        debts =
-            if record.body.kind().is_decision() && self.came_home(&mut agent, record) { Vec::new() } else { self.told(&mut agent, record) };
-        debts.into_iter().for_each(|debt| self.ledger.owe(debt));
-        self.keep(key, agent);
-    }
-
-    /// What a fact, a person's word or a decision of the incident room gives rise to.
-    fn told(&self, agent: &mut Agent, record: &Record) -> Vec<Debt> {
-        let (key, in_force) = (&record.event.key, &self.in_force);
-        match &record.body {
-            Body::IncidentOpened(body) => {
-                let told = Told { incident: &body.incident_id, level: body.level, version: body.version.as_ref() };
-                agent.answer(key, record, &told, in_force)
-            }
-            Body::IncidentAggravated(body) => {
-                let told = Told { incident: &body.incident_id, level: body.level, version: body.version.as_ref() };
-                agent.answer(key, record, &told, in_force)
-            }
-            Body::IncidentResolved(body) => agent.resolved(key, record, &body.incident_id, in_force).into_iter().collect(),
-            Body::ModeSet(body) => vec![agent.mode_set(key, record, body.mode, in_force)],
-            Body::RollbackAccepted(body) => agent.accepted(key, record, &body.proposal_id, in_force),
-            Body::CommandAcknowledged(body) => agent.acknowledged(key, record, body),
-            Body::SessionStarted(body) => body.version.as_ref().map_or_else(Vec::new, |version| {
-                let debts = agent.sighted(key, record, version);
-                record.subject.iter().for_each(|session| agent.versions.follow(version, session, record.appended));
-                debts
-            }),
-            Body::PlatformHeartbeat(body) => {
-                body.serving_version.as_ref().map_or_else(Vec::new, |version| agent.sighted(key, record, version))
-            }
-            _ => {
-                self.note(agent, record);
-                Vec::new()
-            }
+        if !self.agents.contains_key(key) {
+            self.agents.insert(key.clone(), Agent::default());
         }
-    }
-
-    /// What only adds to what is known.
-    fn note(&self, agent: &mut Agent, record: &Record) {
-        match &record.body {
-            Body::IncidentEased(body) => agent.eased(&body.incident_id, body.level),
-            Body::VersionDeployed(body) => agent.versions.deployed(&body.version, &body.layers, record.offset),
-            Body::OutcomeReported(body) if body.success.is_some() => {
-                record.subject.iter().for_each(|session: &SessionId| agent.versions.count(session, record.offset, &self.in_force.policy));
-            }
-            Body::BaselineDeclared(body) => agent.versions.declared(&body.version, record.offset),
-            Body::QuarantineLifted(body) => agent.versions.lift(&body.version),
-            Body::AutomationSet(body) => agent.automation_set = Some(body.automation),
-            Body::AccountabilityAssigned(body) if body.responsibility == Responsibility::Operations => {
-                agent.operator = Some(body.person.clone());
-            }
-            _ => {}
+        let Self { in_force, agents, ledger, .. } = self;
+        let Some(agent) = agents.get_mut(key) else { return };
+        agent.latch(key, latest(record)).into_iter().for_each(|debt| ledger.owe(debt));
+        if !came_home(agent, ledger, record, in_force) {
+            told(agent, record, in_force).into_iter().for_each(|debt| ledger.owe(debt));
         }
-    }
-
-    /// An own decision came home: its debt is settled. Without a debt, the state takes from it what it tells.
-    /// False if the decision is another room's.
-    fn came_home(&mut self, agent: &mut Agent, record: &Record) -> bool {
-        let was_owed = self.ledger.settle(&record.id).is_some();
-        match &record.body {
-            Body::RollbackOrdered(body) => agent.order_came_home(record, body, was_owed, self.in_force.policy.sightings),
-            Body::RollbackProposed(body) if !was_owed => agent.adopt_proposal(record, body),
-            Body::RollbackVerified(body) => agent.ended(&body.order_id),
-            Body::RollbackFailed(body) => agent.ended(&body.order_id),
-            Body::VersionProven(body) if !was_owed => agent.versions.proven(&body.version, record.offset),
-            Body::ModeOrdered(body) => {
-                // While a later order is owed, the mode is already the one that it orders.
-                if !self.ledger.of(&record.event.key).any(|debt| debt.body.kind() == Kind::ModeOrdered) {
-                    agent.adopt_mode(body);
-                }
-            }
-            Body::RollbackProposed(_) | Body::VersionProven(_) => {}
-            _ => return false,
+        if mutants::broken(Mutant::SilenceIsEvidence) {
+            let seen = Seen { asof: record.offset, now: record.appended };
+            agent.prove(key, record, seen, in_force, PROVEN_PER_RECORD_MAX).into_iter().for_each(|debt| ledger.owe(debt));
         }
-        true
+        self.remind(key);
     }
 
+    /// The incident room has looked this far, for every agent of the partition. Only the ripe are touched.
     fn prove(&mut self, record: &Record, watermark: &RoomWatermark) {
-        let seen = Seen::from(watermark);
+        let seen = Seen { asof: watermark.basis.asof, now: watermark.basis.now };
         let ripe: Vec<AgentId> = self.ripening.due(seen.now).map(|(_, key)| key.clone()).take(PROVEN_PER_RECORD_MAX).collect();
+        let mut room = PROVEN_PER_RECORD_MAX;
         for key in ripe {
-            self.prove_agent(&key, record, seen);
+            let Some(agent) = self.agents.get_mut(&key) else { continue };
+            let proven = agent.prove(&key, record, seen, &self.in_force, room);
+            room -= proven.len();
+            proven.into_iter().for_each(|debt| self.ledger.owe(debt));
+            self.remind(&key);
         }
-    }
-
-    fn prove_agent(&mut self, key: &AgentId, record: &Record, seen: Seen) {
-        let Some(mut agent) = self.agents.remove(key) else { return };
-        agent.prove(key, record, seen, &self.in_force).into_iter().for_each(|debt| self.ledger.owe(debt));
-        self.keep(key, agent);
     }
 
     /// A policy came into force. One that cannot be read changes nothing: the command that adopts it lists its faults.
@@ -201,24 +140,97 @@ impl Rollback {
         }
     }
 
-    fn keep(&mut self, key: &AgentId, agent: Agent) {
-        remind(&mut self.deadlines, key, agent.overdue_at());
-        remind(&mut self.ripening, key, agent.versions.ripens_at(&self.in_force.policy));
-        self.agents.insert(key.clone(), agent);
+    /// Sets the deadlines of an agent if they moved: most records move none.
+    fn remind(&mut self, key: &AgentId) {
+        let Some(agent) = self.agents.get(key) else { return };
+        let due = [(&mut self.deadlines, agent.overdue_at()), (&mut self.ripening, agent.versions.ripens_at(&self.in_force.policy))];
+        due.into_iter().filter(|(agenda, due)| agenda.get(key) != *due).for_each(|(agenda, due)| agenda.set(key, due));
     }
 }
 
-/// Sets a deadline if it moved: most records move none.
-fn remind(agenda: &mut Agenda<AgentId>, key: &AgentId, due: Option<Timestamp>) {
-    if agenda.get(key) != due {
-        agenda.set(key, due);
+/// An own decision came home: its debt is settled. Without a debt, the state takes from it what it tells.
+/// False if the record is no decision of this room.
+fn came_home(agent: &mut Agent, ledger: &mut Ledger, record: &Record, in_force: &InForce) -> bool {
+    if !is_own(record) {
+        return false;
     }
+    let was_owed = ledger.settle(&record.id).is_some();
+    match &record.body {
+        Body::RollbackOrdered(body) => agent.order_came_home(record, body, was_owed, in_force.policy.sightings),
+        Body::RollbackProposed(body) if !was_owed => agent.adopt_proposal(record, body),
+        Body::RollbackVerified(body) => agent.ended(&body.order_id),
+        Body::RollbackFailed(body) => agent.ended(&body.order_id),
+        Body::VersionProven(body) if !was_owed => agent.versions.proven(&body.version, record.offset),
+        // While a later order is owed, the mode is already the one that it orders.
+        Body::ModeOrdered(body) if !ledger.of(&record.event.key).any(|debt| debt.body.kind() == Kind::ModeOrdered) => {
+            agent.adopt_mode(body);
+        }
+        _ => {}
+    }
+    true
+}
+
+/// What a fact, a person's word or a decision of the incident room gives rise to.
+fn told(agent: &mut Agent, record: &Record, in_force: &InForce) -> Vec<Debt> {
+    let key = &record.event.key;
+    match &record.body {
+        Body::IncidentOpened(body) => agent.answer(key, record, &told_by(&body.incident_id, body.level, &body.version), in_force),
+        Body::IncidentAggravated(body) => agent.answer(key, record, &told_by(&body.incident_id, body.level, &body.version), in_force),
+        Body::IncidentResolved(body) => agent.resolved(key, record, &body.incident_id, in_force).into_iter().collect(),
+        Body::ModeSet(body) => vec![agent.mode_set(key, record, body.mode, in_force)],
+        Body::RollbackAccepted(body) => agent.accepted(key, record, &body.proposal_id, in_force),
+        Body::CommandAcknowledged(body) => agent.acknowledged(key, record, body),
+        Body::SessionStarted(SessionStarted { version: Some(version), .. }) => {
+            let debts = agent.sighted(key, record, version);
+            record.subject.iter().for_each(|session| agent.versions.follow(version, session, record.appended));
+            debts
+        }
+        Body::PlatformHeartbeat(PlatformHeartbeat { serving_version: Some(version), .. }) => agent.sighted(key, record, version),
+        _ => {
+            note(agent, record, in_force);
+            Vec::new()
+        }
+    }
+}
+
+/// What only adds to what is known.
+fn note(agent: &mut Agent, record: &Record, in_force: &InForce) {
+    match &record.body {
+        Body::IncidentEased(body) => agent.eased(&body.incident_id, body.level),
+        Body::VersionDeployed(body) => agent.versions.deployed(&body.version, &body.layers, record.offset),
+        Body::OutcomeReported(body) if body.success.is_some() => {
+            record.subject.iter().for_each(|session| agent.versions.count(session, record.offset, &in_force.policy));
+        }
+        Body::BaselineDeclared(body) => agent.versions.declared(&body.version, record.offset),
+        Body::QuarantineLifted(body) => agent.versions.lift(&body.version),
+        Body::AutomationSet(body) => agent.automation_set = Some(body.automation),
+        Body::AccountabilityAssigned(body) if body.responsibility == Responsibility::Operations => {
+            agent.operator = Some(body.person.clone());
+        }
+        _ => {}
+    }
+}
+
+fn told_by<'a>(incident: &'a IncidentId, level: Level, version: &'a Option<VersionId>) -> Told<'a> {
+    Told { incident, level, version: version.as_ref() }
 }
 
 /// The time that has passed when `record` is folded: an own decision knew its `now`, which may be ahead of the log's.
 fn latest(record: &Record) -> Timestamp {
     match record.body.basis() {
-        Some(basis) => record.appended.max(basis.now),
-        None => record.appended,
+        Some(basis) if is_own(record) => record.appended.max(basis.now),
+        _ => record.appended,
     }
+}
+
+fn is_own(record: &Record) -> bool {
+    matches!(
+        record.body.kind(),
+        Kind::ModeOrdered
+            | Kind::RollbackProposed
+            | Kind::RollbackOrdered
+            | Kind::RollbackVerified
+            | Kind::RollbackFailed
+            | Kind::VersionProven
+    )
 }

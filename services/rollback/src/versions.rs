@@ -153,12 +153,3 @@ impl Versions {
         }
     }
 }
-
-// === impl Version ===
-
-impl Version {
-    /// Whether it may be gone back to.
-    pub(crate) fn is_target(&self) -> bool {
-        self.vouched_at.is_some() && !self.quarantined
-    }
-}
