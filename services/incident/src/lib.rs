@@ -1,1 +1,21 @@
-//! Notices: harm, degradation and regressions of an agent, each once.
+//! Every harm, every burning error budget and every version that is worse than the one somebody vouched for becomes
+//! one incident of its agent, told once, with the numbers that say so.
+
+mod agent;
+mod burn;
+mod episode;
+mod evidence;
+mod machine;
+mod marks;
+mod pairs;
+pub mod policy;
+mod pulse;
+pub mod rules;
+mod sessions;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+pub use crate::machine::Incident;
+pub use crate::policy::{Policy, check};

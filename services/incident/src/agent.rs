@@ -1,0 +1,522 @@
+//! Everything that the room knows about one agent, and what each fact about it means.
+
+use std::collections::BTreeMap;
+
+use machine::Debt;
+use serde::{Deserialize, Serialize};
+use wire::{
+    Body, Class, HarmReported, IncidentNoted, Level, ModelCalled, NoteAction, Numbers, OutcomeReported, Record, RecordId, Responsibility,
+    Role, RollbackFailed, SessionStarted, Timestamp, ToolReturned, VersionId,
+};
+
+use crate::burn::{Burn, signed};
+use crate::episode::{Desk, Episode, Finding, Recovery, Rule, Trigger};
+use crate::marks::Mark;
+use crate::pairs::{Pairs, Test};
+use crate::policy::{Criterion, Policy, Signal};
+use crate::pulse::Pulse;
+use crate::rules;
+use crate::sessions::{Heard, Key, Session, Sessions};
+use crate::versions::{Ix, Lane, Versions};
+
+/// One agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Agent {
+    pub(crate) versions: Versions,
+    pub(crate) sessions: Sessions,
+    pub(crate) pairs: Pairs,
+    pub(crate) burn: Burn,
+    pub(crate) pulse: Pulse,
+    pub(crate) episode: Option<Episode>,
+    pub(crate) people: BTreeMap<Responsibility, String>,
+    pub(crate) tally: Tally,
+    /// The last fact: what time alone brings about began with it.
+    last: Option<Trigger>,
+}
+
+/// What was counted, for people.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) facts: u64,
+    /// Of calls and outcomes, those that told no time, and those that came too late or too early for any window.
+    pub(crate) untimed: u64,
+    pub(crate) late: u64,
+    pub(crate) outcomes: u64,
+    /// Outcomes after the first, and outcomes of sessions that nobody started.
+    pub(crate) corrections: u64,
+    pub(crate) strays: u64,
+    /// Calls of the agent that told whether they failed.
+    pub(crate) tools: u64,
+    pub(crate) models: u64,
+    pub(crate) harms: u64,
+    pub(crate) incidents: u64,
+    /// Sessions that were given up for being too many, or that no room was left to compare.
+    pub(crate) crowded: u64,
+    /// Failed rollbacks of incidents that were over.
+    pub(crate) afterwards: u64,
+}
+
+/// Who did something, and whether it went wrong.
+struct Call<'a> {
+    by: Role,
+    failed: Option<bool>,
+    version: Option<&'a VersionId>,
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Lives through every deadline up to `to`, in order, and says what falls due.
+    pub(crate) fn advance(&mut self, to: Timestamp, desk: Desk<'_>) -> Vec<Debt> {
+        let mut debts = Vec::new();
+        while let Some(due) = self.next_deadline().filter(|due| *due <= to) {
+            debts.extend(self.pass(due, desk));
+        }
+        debts
+    }
+
+    /// When time alone will next owe something; deadlines that owe nothing are nobody's business.
+    pub(crate) fn next_debt(&self, desk: Desk<'_>) -> Option<Timestamp> {
+        if !self.time_may_tell(desk.policy) {
+            return None;
+        }
+        let mut ahead = self.clone();
+        while let Some(due) = ahead.next_deadline() {
+            if !ahead.pass(due, desk).is_empty() {
+                return Some(due);
+            }
+        }
+        None
+    }
+
+    /// Folds a record of this agent and says what falls due at it.
+    pub(crate) fn fold(&mut self, record: &Record, desk: Desk<'_>) -> Vec<Debt> {
+        let trigger = Trigger::of(record);
+        let mut debts = Vec::new();
+        if record.body.kind().class() == Class::Fact {
+            self.tally.facts += 1;
+            self.see(record, &trigger, desk, &mut debts);
+            self.recover(&trigger, desk, &mut debts);
+            self.last = Some(trigger);
+        } else {
+            self.hear(record, &trigger, desk, &mut debts);
+        }
+        debts
+    }
+
+    /// A fact of its platform.
+    fn see(&mut self, record: &Record, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        if !matches!(record.body, Body::SessionStarted(_)) {
+            self.saw_fact(None);
+        }
+        match &record.body {
+            Body::SessionStarted(started) => self.started(record, started, trigger, desk, debts),
+            Body::OutcomeReported(outcome) => self.outcome(record, outcome, trigger, desk, debts),
+            Body::SessionEnded(_) => self.ended(record, trigger, desk, debts),
+            Body::ToolReturned(returned) => self.called(record, Signal::Tool, &returned.into(), trigger, desk, debts),
+            Body::ModelCalled(called) => {
+                self.called(record, Signal::Model, &called.into(), trigger, desk, debts);
+                self.answered(record, called, trigger, desk, debts);
+            }
+            Body::HarmReported(harm) => self.harmed(record, harm, trigger, desk, debts),
+            Body::PlatformHeartbeat(beat) => self.pulse.beat(record.appended, beat.interval_s, desk.policy),
+            _ => {}
+        }
+    }
+
+    /// A word of a person, or a decision of another room.
+    fn hear(&mut self, record: &Record, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        match &record.body {
+            Body::BaselineDeclared(declared) => {
+                let version = self.vouched(&declared.version, trigger.at);
+                self.pairs.declare(version, trigger.at, &self.versions);
+                self.judge_all(trigger, desk, debts);
+            }
+            Body::VersionProven(proven) => {
+                let version = self.vouched(&proven.version, trigger.at);
+                self.pairs.prove(version, trigger.at, &self.versions);
+                self.judge_all(trigger, desk, debts);
+            }
+            Body::IncidentNoted(noted) => self.noted(noted, trigger, desk, debts),
+            Body::RollbackVerified(verified) => {
+                let episode = self.episode.as_mut().filter(|episode| episode.incident_id == verified.incident_id);
+                episode.into_iter().for_each(|episode| episode.saw_verified(verified.from_version.as_ref()));
+            }
+            Body::RollbackFailed(failed) => self.rollback_failed(failed, trigger, desk, debts),
+            _ => {}
+        }
+    }
+
+    fn started(&mut self, record: &Record, started: &SessionStarted, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        let at = trigger.at;
+        let key = record.subject.as_ref().map(Key::of);
+        if key.is_some_and(|key| self.sessions.knows(key)) {
+            return self.saw_fact(None);
+        }
+        self.saw_fact(Some(started.version.as_ref()));
+        let version = started.version.as_ref().map(|version| self.admit(version, at));
+        self.burn.saw_start(version, at);
+        let Some((version, known)) = version.and_then(|ix| Some((ix, self.versions.get_mut(ix)?))) else { return };
+        known.starts += 1;
+        known.last_started = at;
+        let Some(key) = key else { return };
+        let began = record.time.filter(|_| desk.policy.criteria.contains(&Criterion::InTime));
+        let until = at.plus_s(desk.policy.session_timeout_s);
+        self.sessions.start(key, version, Lane::of(started.segment.as_ref()), began, until);
+        if let Some(crowded) = self.sessions.bound(at) {
+            self.tally.crowded += 1;
+            debts.extend(self.release(crowded, at, trigger, desk));
+        }
+    }
+
+    fn outcome(&mut self, record: &Record, outcome: &OutcomeReported, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        let key = record.subject.as_ref().map(Key::of);
+        if let Some(told) = key.and_then(|key| self.sessions.tell(key)) {
+            told.human = told.human.or(outcome.handled_by.map(|role| role == Role::Human));
+        }
+        let Some(success) = outcome.success else { return };
+        let heard = key.map_or(Heard::Stray, |key| self.sessions.outcome(key, success, &record.id));
+        match heard {
+            Heard::Stray => self.tally.strays += 1,
+            Heard::Correction => self.tally.corrections += 1,
+            Heard::First => self.tally.outcomes += 1,
+        }
+        if heard == Heard::Correction {
+            return;
+        }
+        let version = self.version_of(record, outcome.version.as_ref(), trigger.at);
+        self.count(record, (version, Signal::Success), !success, trigger, desk, debts);
+        let session = key.and_then(|key| self.sessions.get(key)).map(|session| session.version);
+        let Some(version) = session else { return };
+        if let Some(known) = self.versions.get_mut(version) {
+            known.saw_outcome(success, Some(&record.id));
+        }
+        debts.extend(self.release(version, trigger.at, trigger, desk));
+    }
+
+    fn ended(&mut self, record: &Record, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        let Some(key) = record.subject.as_ref().map(Key::of) else { return };
+        let Some(session) = self.sessions.get(key) else { return };
+        let (version, began) = (session.version, session.began);
+        let took_s = record.time.zip(began).map(|(ended, began)| ended.since_s(began));
+        if let Some(told) = self.sessions.tell(key) {
+            told.in_time = took_s.zip(desk.policy.in_time_s).map(|(took_s, limit_s)| took_s <= limit_s as f64);
+        }
+        self.sessions.end(key, trigger.at.plus_s(desk.policy.outcome_grace_s));
+        debts.extend(self.release(version, trigger.at, trigger, desk));
+    }
+
+    fn called(&mut self, record: &Record, signal: Signal, call: &Call<'_>, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        let Some(failed) = call.failed.filter(|_| call.by == Role::Agent) else { return };
+        match signal {
+            Signal::Tool => self.tally.tools += 1,
+            _ => self.tally.models += 1,
+        }
+        if failed && let Some(told) = record.subject.as_ref().and_then(|session| self.sessions.tell(Key::of(session))) {
+            told.erred = true;
+        }
+        let version = self.version_of(record, call.version, trigger.at);
+        self.count(record, (version, signal), failed, trigger, desk, debts);
+    }
+
+    fn answered(&mut self, record: &Record, called: &ModelCalled, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        let slow = called.latency_ms.zip(desk.policy.slow_ms).map(|(latency_ms, slow_ms)| latency_ms > slow_ms);
+        let Some(slow) = slow.filter(|_| called.by == Role::Agent) else { return };
+        let version = self.version_of(record, called.version.as_ref(), trigger.at);
+        self.count(record, (version, Signal::Slowness), slow, trigger, desk, debts);
+    }
+
+    /// A fact enters its window if it says when it happened, and comes in time for it.
+    fn count(
+        &mut self,
+        record: &Record,
+        stream: (Option<Ix>, Signal),
+        bad: bool,
+        trigger: &Trigger,
+        desk: Desk<'_>,
+        debts: &mut Vec<Debt>,
+    ) {
+        let Some(happened) = record.time else {
+            self.tally.untimed += 1;
+            return;
+        };
+        let allowed_us = desk.policy.lateness_s.saturating_mul(1_000_000);
+        if !(-allowed_us..=allowed_us).contains(&trigger.at.since_us(happened)) {
+            self.tally.late += 1;
+            return;
+        }
+        let happened = happened.min(trigger.at);
+        let bad = bad.then_some(&record.id);
+        let Some((reading, evidence)) = self.burn.count(stream, happened, bad, trigger.at, desk.policy) else { return };
+        let rule = Rule::Burn(stream.1);
+        let summary = format!(
+            "{}: {} of {} {} within {} min went wrong, where {:.1} % may.",
+            desk.agent,
+            reading.bad,
+            reading.n,
+            match stream.1 {
+                Signal::Tool => "tool calls",
+                Signal::Model => "model calls",
+                Signal::Success => "sessions",
+                Signal::Slowness => "model calls (by their time)",
+            },
+            reading.row.long_s / 60,
+            (1.0 - reading.objective) * 100.0,
+        );
+        debts.extend(self.raise(Finding { evidence, summary, ..Finding::of(rule, Level::P2, reading.numbers()) }, trigger, desk));
+    }
+
+    fn harmed(&mut self, record: &Record, harm: &HarmReported, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        self.tally.harms += 1;
+        let version = self.version_of(record, harm.version.as_ref(), trigger.at).and_then(|ix| self.versions.id(ix));
+        let said = if harm.confirmed { "did harm" } else { "is said to have done harm" };
+        let finding = Finding {
+            provisional: !harm.confirmed,
+            session: record.subject.clone(),
+            version,
+            summary: format!("{} {said}: {}.", desk.agent, harm.category),
+            ..Finding::of(Rule::Harm, Level::P1, Numbers::default())
+        };
+        debts.extend(self.raise(finding, trigger, desk));
+    }
+
+    fn rollback_failed(&mut self, failed: &RollbackFailed, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        if self.episode.as_ref().is_none_or(|episode| episode.incident_id != failed.incident_id) {
+            self.tally.afterwards += 1;
+            return;
+        }
+        let finding = Finding {
+            version: failed.from_version.clone(),
+            against: Some(failed.to_version.clone()),
+            summary: format!("{}: going back to {} failed: {}.", desk.agent, failed.to_version, failed.failure),
+            ..Finding::of(Rule::RollbackFailed, Level::P1, Numbers::default())
+        };
+        debts.extend(self.raise(finding, trigger, desk));
+    }
+
+    fn noted(&mut self, noted: &IncidentNoted, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        let Some(episode) = self.episode.as_mut().filter(|episode| episode.incident_id == noted.incident_id) else { return };
+        episode.note(noted);
+        if noted.action == NoteAction::Resolve {
+            debts.push(episode.resolved(Some(&noted.author), trigger, desk));
+            self.episode = None;
+        }
+    }
+
+    /// Opens an incident over a finding, or joins it to the one that is open.
+    fn raise(&mut self, finding: Finding, trigger: &Trigger, desk: Desk<'_>) -> Option<Debt> {
+        if let Some(episode) = &mut self.episode {
+            return episode.join(finding, trigger, desk);
+        }
+        if !trigger.may {
+            return None;
+        }
+        let (episode, debt) = Episode::open(finding, trigger, desk);
+        self.tally.incidents += 1;
+        self.episode = Some(episode);
+        Some(debt)
+    }
+
+    /// Judges at a fact what is over.
+    fn recover(&mut self, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        self.burn.recover(trigger.at, desk.policy);
+        let Some(episode) = &mut self.episode else { return };
+        let still = |rule| match rule {
+            Rule::Burn(signal) => self.burn.is_firing(signal),
+            _ => self.pulse.silent,
+        };
+        match episode.recover(trigger.at, desk.policy, still) {
+            Recovery::Unchanged => {}
+            Recovery::Eased { from } => debts.push(episode.eased(from, trigger, desk)),
+            Recovery::Over => {
+                debts.push(episode.resolved(None, trigger, desk));
+                self.episode = None;
+            }
+        }
+    }
+
+    fn saw_fact(&mut self, started: Option<Option<&VersionId>>) {
+        if let Some(episode) = &mut self.episode {
+            episode.saw_fact(started);
+        }
+    }
+
+    /// Releases what is settled of a version, in the order of its sessions' start, and judges each pair that this makes.
+    fn release(&mut self, version: Ix, at: Timestamp, trigger: &Trigger, desk: Desk<'_>) -> Vec<Debt> {
+        let whole = !desk.policy.criteria.is_empty();
+        let mut debts = Vec::new();
+        while let Some(session) = self.sessions.release(version, at, whole) {
+            for (criterion, mark) in marks_of(&session, desk.policy) {
+                let Some(place) = self.mark(&session, criterion, mark) else { continue };
+                let touched = self.pairs.saw(version, criterion, session.lane, place, mark, &self.versions);
+                debts.extend(touched.into_iter().filter_map(|test| self.judge(test, trigger, desk)));
+            }
+        }
+        debts
+    }
+
+    fn mark(&mut self, session: &Session, criterion: Criterion, mark: Mark) -> Option<usize> {
+        if self.versions.is_full() {
+            let mut keep = self.pairs.kept();
+            keep.push(session.version);
+            let forgotten = self.versions.forget_oldest(&keep);
+            forgotten.into_iter().for_each(|version| self.forget_version(version));
+        }
+        let place = self.versions.mark(session.version, criterion, session.lane, mark);
+        self.tally.crowded += u64::from(place.is_none());
+        place
+    }
+
+    fn judge_all(&mut self, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
+        let tests: Vec<Test> = self.pairs.tests().collect();
+        debts.extend(tests.into_iter().filter_map(|test| self.judge(test, trigger, desk)));
+    }
+
+    /// Names a version whose evidence has just sufficed.
+    fn judge(&mut self, test: Test, trigger: &Trigger, desk: Desk<'_>) -> Option<Debt> {
+        if !trigger.may || !self.pairs.crosses(test, &self.versions, desk.policy) {
+            return None;
+        }
+        self.pairs.latch(test);
+        let score = self.pairs.score(test);
+        let candidate = self.versions.get(test.candidate)?;
+        let evidence: Vec<RecordId> = candidate.failures.ids().cloned().collect();
+        let version = candidate.id.clone();
+        let against = self.versions.id(test.target)?;
+        let numbers = Numbers {
+            won: Some(signed(score.won)),
+            lost: Some(signed(score.lost)),
+            pairs: Some(signed(score.pairs)),
+            e: Some(rules::evidence(score.lost, score.won)),
+            threshold: Some(desk.policy.regression_e),
+            ..Numbers::default()
+        };
+        let summary = format!(
+            "{}: version {version} is worse than {against} by {}: of {} pairs it lost {} and won {}.",
+            desk.agent,
+            test.criterion.words(),
+            score.pairs,
+            score.lost,
+            score.won
+        );
+        self.pairs.distrust(test.candidate, &self.versions);
+        let found = Finding::of(Rule::Regression(test.criterion), Level::P2, numbers);
+        self.raise(Finding { version: Some(version), against: Some(against), evidence, summary, ..found }, trigger, desk)
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        let session = self.sessions.next_due().map(|(due, _)| due);
+        [session, self.pulse.due()].into_iter().flatten().min()
+    }
+
+    /// Lives through one deadline. What it brings about is laid at the door of the last fact before it.
+    fn pass(&mut self, due: Timestamp, desk: Desk<'_>) -> Vec<Debt> {
+        let trigger = self.last.clone().map(|last| Trigger { at: due, ..last });
+        if self.pulse.due() == Some(due) {
+            self.pulse.fall_silent();
+            let silent_s = self.pulse.last.map_or(0.0, |last| due.since_s(last));
+            let summary = format!("{}: its platform has sent no heartbeat for {silent_s} s.", desk.agent);
+            let numbers = Numbers { silent_s: Some(silent_s as i64), ..Numbers::default() };
+            let finding = Finding { summary, ..Finding::of(Rule::Silence, Level::P2, numbers) };
+            return trigger.and_then(|trigger| self.raise(finding, &trigger, desk)).into_iter().collect();
+        }
+        match (self.sessions.next_due(), trigger) {
+            (Some((_, version)), Some(trigger)) => self.release(version, due, &trigger, desk),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether the mere passing of time can owe anything: a cheap look before a dear one.
+    fn time_may_tell(&self, policy: &Policy) -> bool {
+        if self.pulse.due().is_some() {
+            return true;
+        }
+        self.pairs.targets().any(|target| {
+            let (good, _, waiting) = self.sessions.backlog(target.version);
+            let theirs = if policy.criteria.is_empty() { good } else { waiting };
+            let losable = |candidate| {
+                let (_, bad, waiting) = self.sessions.backlog(candidate);
+                theirs + if policy.criteria.is_empty() { bad } else { waiting }
+            };
+            let may_reach = |test: Test, more: u64| {
+                let score = self.pairs.score(test);
+                more > 0 && !self.pairs.has_crossed(test) && rules::evidence_may_reach(score.lost + more, score.won, policy.regression_e)
+            };
+            let tests = |candidate| policy.compared().map(move |criterion| Test { criterion, candidate, target: target.version });
+            let candidates = self.versions.iter().map(|(ix, _)| ix).filter(|ix| self.pairs.compares(*ix, target.version));
+            candidates.into_iter().any(|candidate| tests(candidate).any(|test| may_reach(test, losable(candidate))))
+        })
+    }
+
+    /// The version that a fact is about: its own word, else its session's.
+    fn version_of(&mut self, record: &Record, told: Option<&VersionId>, at: Timestamp) -> Option<Ix> {
+        match told {
+            Some(version) => Some(self.admit(version, at)),
+            None => record.subject.as_ref().and_then(|session| self.sessions.get(Key::of(session))).map(|session| session.version),
+        }
+    }
+
+    fn vouched(&mut self, version: &VersionId, at: Timestamp) -> Ix {
+        let ix = self.admit(version, at);
+        if let Some(known) = self.versions.get_mut(ix) {
+            known.vouched = Some(at);
+        }
+        ix
+    }
+
+    fn admit(&mut self, version: &VersionId, at: Timestamp) -> Ix {
+        let (ix, forgotten) = self.versions.admit(version, at, &self.pairs.kept());
+        forgotten.into_iter().for_each(|version| self.forget_version(version));
+        ix
+    }
+
+    fn forget_version(&mut self, version: Ix) {
+        self.pairs.forget_version(version);
+        self.burn.forget_version(version);
+        self.sessions.forget_version(version);
+    }
+}
+
+// === impl Finding ===
+
+impl Finding {
+    /// A finding about the agent as a whole.
+    fn of(rule: Rule, level: Level, numbers: Numbers) -> Self {
+        Self {
+            rule,
+            level,
+            provisional: false,
+            version: None,
+            against: None,
+            session: None,
+            numbers,
+            evidence: Vec::new(),
+            summary: String::new(),
+        }
+    }
+}
+
+impl<'a> From<&'a ToolReturned> for Call<'a> {
+    fn from(returned: &'a ToolReturned) -> Self {
+        Self { by: returned.by, failed: returned.failed, version: returned.version.as_ref() }
+    }
+}
+
+impl<'a> From<&'a ModelCalled> for Call<'a> {
+    fn from(called: &'a ModelCalled) -> Self {
+        Self { by: called.by, failed: called.failed, version: called.version.as_ref() }
+    }
+}
+
+/// What a released session says by each criterion of the policy.
+fn marks_of(session: &Session, policy: &Policy) -> Vec<(Criterion, Mark)> {
+    let told = &session.told;
+    let mark_of = |good: Option<bool>| good.map_or(Mark::Absent, |good| if good { Mark::Good } else { Mark::Bad });
+    let by = |criterion| match criterion {
+        Criterion::Success => told.success.as_ref().map(|(success, _)| *success),
+        Criterion::ErrorFree => (told.ended || told.erred).then_some(!told.erred),
+        Criterion::NotEscalated => told.human.map(|human| !human),
+        Criterion::InTime => told.in_time,
+    };
+    policy.compared().map(|criterion| (criterion, mark_of(by(criterion)))).collect()
+}

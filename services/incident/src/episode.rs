@@ -1,0 +1,459 @@
+//! One incident of one agent, from what opened it to its end, and how findings become decisions about it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use machine::Debt;
+use serde::{Deserialize, Serialize};
+use wire::record::decision_id;
+use wire::{
+    AgentId, Basis, Body, DedupeKey, IncidentAggravated, IncidentEased, IncidentId, IncidentNoted, IncidentOpened, IncidentResolved, Level,
+    NoteAction, Numbers, Offset, Record, RecordId, Responsibility, SessionId, Timestamp, VersionId,
+};
+
+use crate::policy::{Criterion, Policy, Signal};
+use crate::rules;
+
+/// Rules and named versions that one incident tells apart. Beyond it they still count, without a word of their own.
+const CAUSES_MAX: usize = 64;
+/// What people said about an incident that is kept for them to see.
+const NOTES_MAX: usize = 8;
+/// Bytes of one note that are kept.
+const NOTE_BYTES_MAX: usize = 256;
+
+/// What may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Rule {
+    /// Somebody reported harm.
+    Harm,
+    /// An error budget burns.
+    Burn(Signal),
+    /// A platform that sends heartbeats stopped.
+    Silence,
+    /// A version loses against one that is vouched for.
+    Regression(Criterion),
+    /// A rollback did not come about.
+    RollbackFailed,
+}
+
+/// The record at which something was judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trigger {
+    pub(crate) id: RecordId,
+    pub(crate) key: DedupeKey,
+    pub(crate) at: Timestamp,
+    pub(crate) hops: u8,
+    /// False past the hop cap: it is folded, and starts nothing.
+    pub(crate) may: bool,
+}
+
+/// Something that is wrong, with the numbers that say so.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    pub(crate) rule: Rule,
+    pub(crate) level: Level,
+    /// Nobody confirmed it yet.
+    pub(crate) provisional: bool,
+    pub(crate) version: Option<VersionId>,
+    pub(crate) against: Option<VersionId>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) numbers: Numbers,
+    pub(crate) evidence: Vec<RecordId>,
+    pub(crate) summary: String,
+}
+
+/// What every decision about an agent needs beside its finding.
+#[derive(Clone, Copy)]
+pub(crate) struct Desk<'a> {
+    pub(crate) agent: &'a AgentId,
+    pub(crate) policy: &'a Policy,
+    pub(crate) people: &'a BTreeMap<Responsibility, String>,
+}
+
+/// An incident under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Episode {
+    pub(crate) incident_id: IncidentId,
+    /// The record that opened it, as published or to be published.
+    pub(crate) opened_id: RecordId,
+    pub(crate) opened_at: Timestamp,
+    pub(crate) level: Level,
+    pub(crate) worst: Level,
+    pub(crate) provisional: bool,
+    pub(crate) harms: u64,
+    pub(crate) eases: u64,
+    pub(crate) causes: BTreeMap<(Rule, Option<VersionId>), Cause>,
+    /// Since when nothing is wrong any more.
+    pub(crate) calm: Option<Calm>,
+    pub(crate) notes: VecDeque<(NoteAction, String, String)>,
+}
+
+/// One thing that is or was wrong during an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Cause {
+    pub(crate) level: Level,
+    pub(crate) active: bool,
+    /// When it last happened.
+    at: Timestamp,
+    /// Facts since then.
+    facts: u64,
+    /// Sessions started since then.
+    sessions: u64,
+    /// Sessions in a row that the named version did not start.
+    away: u64,
+    /// Sessions started since a rollback from it was verified.
+    verified: Option<u64>,
+}
+
+/// Nothing is wrong, but it is early to say so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Calm {
+    pub(crate) since: Timestamp,
+    pub(crate) sessions: u64,
+}
+
+/// What became of an incident at a fact.
+pub(crate) enum Recovery {
+    /// It goes on as it was.
+    Unchanged,
+    /// The worst that still holds is less bad.
+    Eased { from: Level },
+    /// Nothing was wrong for long enough.
+    Over,
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// Its name in decisions.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Harm => "harm",
+            Self::Burn(Signal::Tool) => "burn_tool",
+            Self::Burn(Signal::Model) => "burn_model",
+            Self::Burn(Signal::Success) => "burn_success",
+            Self::Burn(Signal::Slowness) => "burn_slowness",
+            Self::Silence => "silence",
+            Self::Regression(Criterion::Success) => "regression",
+            Self::Regression(Criterion::ErrorFree) => "regression_error_free",
+            Self::Regression(Criterion::NotEscalated) => "regression_not_escalated",
+            Self::Regression(Criterion::InTime) => "regression_in_time",
+            Self::RollbackFailed => "rollback_failed",
+        }
+    }
+
+    /// The rule of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        const ALL: [Rule; 11] = [
+            Rule::Harm,
+            Rule::Burn(Signal::Tool),
+            Rule::Burn(Signal::Model),
+            Rule::Burn(Signal::Success),
+            Rule::Burn(Signal::Slowness),
+            Rule::Silence,
+            Rule::Regression(Criterion::Success),
+            Rule::Regression(Criterion::ErrorFree),
+            Rule::Regression(Criterion::NotEscalated),
+            Rule::Regression(Criterion::InTime),
+            Rule::RollbackFailed,
+        ];
+        ALL.into_iter().find(|rule| rule.name() == name)
+    }
+
+    /// Who answers by default: those who build the agent for what it does, those who run it for whether it runs.
+    fn responsibility(self) -> Responsibility {
+        match self {
+            Self::Harm | Self::Burn(Signal::Success) | Self::Regression(_) => Responsibility::AiMl,
+            Self::Burn(_) | Self::Silence | Self::RollbackFailed => Responsibility::Operations,
+        }
+    }
+}
+
+// === impl Trigger ===
+
+impl Trigger {
+    pub(crate) fn of(record: &Record) -> Self {
+        let event = &record.event;
+        Self { id: event.id.clone(), key: event.dedupe_key(), at: record.appended, hops: event.hops, may: event.may_trigger() }
+    }
+}
+
+// === impl Desk ===
+
+impl Desk<'_> {
+    /// What a decision rests on; `asof` and `now` are stamped when it is asked for.
+    fn basis(&self, rule: &str, responsibility: Responsibility, causes: Vec<String>) -> Basis {
+        let role = responsibility.as_str();
+        let accountable = self.people.get(&responsibility).map_or_else(|| role.to_owned(), |person| format!("{role}: {person}"));
+        Basis {
+            asof: Offset::BEFORE_ALL,
+            now: Timestamp(0),
+            rule: rule.to_owned(),
+            policy: self.policy.version.clone(),
+            causes,
+            accountable,
+        }
+    }
+
+    fn debt(&self, id: RecordId, trigger: &Trigger, body: impl Into<Body>) -> Debt {
+        let (key, causation) = (self.agent.clone(), Some(trigger.id.clone()));
+        Debt { id, key, subject: None, causation, hops: trigger.hops.saturating_add(1), body: body.into() }
+    }
+}
+
+// === impl Episode ===
+
+impl Episode {
+    /// Opens an incident over a finding.
+    pub(crate) fn open(finding: Finding, trigger: &Trigger, desk: Desk<'_>) -> (Self, Debt) {
+        let id_of = |name| decision_id("incident", desk.agent.as_str(), &trigger.key.to_string(), name, 0);
+        let incident_id = IncidentId::from(id_of("incident").as_str());
+        let harms = u64::from(finding.rule == Rule::Harm);
+        let episode = Self {
+            incident_id: incident_id.clone(),
+            opened_id: id_of("opened"),
+            opened_at: trigger.at,
+            level: finding.level,
+            worst: finding.level,
+            provisional: finding.provisional,
+            harms,
+            eases: 0,
+            causes: BTreeMap::from([((finding.rule, finding.version.clone()), Cause::new(finding.level, trigger.at))]),
+            calm: None,
+            notes: VecDeque::new(),
+        };
+        let basis = desk.basis(finding.rule.name(), finding.rule.responsibility(), causes([&trigger.id], &finding.evidence));
+        let body = IncidentOpened {
+            agent_id: desk.agent.clone(),
+            incident_id,
+            level: finding.level,
+            provisional: finding.provisional,
+            version: finding.version,
+            against: finding.against,
+            session_id: finding.session,
+            harms: signed(harms),
+            numbers: finding.numbers,
+            summary: finding.summary,
+            basis,
+        };
+        let debt = desk.debt(episode.opened_id.clone(), trigger, body);
+        (episode, debt)
+    }
+
+    /// The incident that an opening tells of which this state does not owe: it was decided on less than is known now.
+    pub(crate) fn adopt(opened_id: RecordId, opened: &IncidentOpened, at: Timestamp) -> Self {
+        let rule = Rule::from_name(&opened.basis.rule);
+        let causes = rule.map(|rule| ((rule, opened.version.clone()), Cause::new(opened.level, at)));
+        Self {
+            incident_id: opened.incident_id.clone(),
+            opened_id,
+            opened_at: opened.basis.now,
+            level: opened.level,
+            worst: opened.level,
+            provisional: opened.provisional,
+            harms: opened.harms.unsigned_abs(),
+            eases: 0,
+            causes: causes.into_iter().collect(),
+            calm: None,
+            notes: VecDeque::new(),
+        }
+    }
+
+    /// A further finding. It is counted in any case, and worth a word if the incident is worse for it or better known.
+    pub(crate) fn join(&mut self, finding: Finding, trigger: &Trigger, desk: Desk<'_>) -> Option<Debt> {
+        let from_level = self.level;
+        let (name, ordinal) = self.weigh(&finding, trigger)?;
+        let id = self.decision_id(desk, &name, ordinal);
+        let basis =
+            desk.basis(finding.rule.name(), finding.rule.responsibility(), causes([&trigger.id, &self.opened_id], &finding.evidence));
+        let body = IncidentAggravated {
+            agent_id: desk.agent.clone(),
+            incident_id: self.incident_id.clone(),
+            level: self.level,
+            from_level,
+            provisional: self.provisional,
+            version: finding.version,
+            against: finding.against,
+            session_id: finding.session,
+            harms: signed(self.harms),
+            numbers: finding.numbers,
+            summary: finding.summary,
+            basis,
+        };
+        Some(desk.debt(id, trigger, body))
+    }
+
+    /// Takes a finding in and names the word that it is worth.
+    fn weigh(&mut self, finding: &Finding, trigger: &Trigger) -> Option<(String, u64)> {
+        let known = (finding.rule, finding.version.clone());
+        let is_new = !self.causes.contains_key(&known) && self.causes.len() < CAUSES_MAX;
+        let rises = finding.level < self.level && trigger.may;
+        let confirms = finding.rule == Rule::Harm && self.provisional && !finding.provisional && trigger.may;
+        self.harms += u64::from(finding.rule == Rule::Harm);
+        if !trigger.may {
+            return None;
+        }
+        let key = if is_new || self.causes.contains_key(&known) { known } else { (finding.rule, None) };
+        self.causes.insert(key, Cause::new(finding.level, trigger.at));
+        self.calm = None;
+        if rises {
+            self.level = finding.level;
+            self.worst = self.worst.min(finding.level);
+            self.provisional = finding.provisional;
+        } else if confirms {
+            self.provisional = false;
+        }
+        if rises || is_new {
+            let version = finding.version.as_ref().map_or("", VersionId::as_str);
+            return Some((format!("aggravated:{}:{}:{version}", self.level, finding.rule.name()), self.eases));
+        }
+        if confirms {
+            return Some(("aggravated:confirmed".to_owned(), self.eases));
+        }
+        (finding.rule == Rule::Harm && rules::is_worth_a_word(self.harms)).then(|| ("aggravated:harms".to_owned(), self.harms))
+    }
+
+    /// An aggravation that this state does not owe: it was decided on less than is known now.
+    pub(crate) fn absorb(&mut self, said: &IncidentAggravated, at: Timestamp) {
+        if let Some(rule) = Rule::from_name(&said.basis.rule) {
+            self.causes.entry((rule, said.version.clone())).or_insert_with(|| Cause::new(said.level, at));
+        }
+        if said.level < self.level {
+            self.level = said.level;
+            self.provisional = said.provisional;
+        }
+        self.worst = self.worst.min(said.level);
+        self.calm = None;
+    }
+
+    /// One more fact of the agent; `started`: a session, with its version.
+    pub(crate) fn saw_fact(&mut self, started: Option<Option<&VersionId>>) {
+        for ((_, named), cause) in self.causes.iter_mut().filter(|(_, cause)| cause.active) {
+            cause.facts += 1;
+            if let Some(version) = started {
+                cause.sessions += 1;
+                cause.away = if named.as_ref() == version { 0 } else { cause.away + 1 };
+                cause.verified = cause.verified.map(|sessions| sessions + 1);
+            }
+        }
+        if let Some(calm) = self.calm.as_mut().filter(|_| started.is_some()) {
+            calm.sessions += 1;
+        }
+    }
+
+    /// A rollback is verified: what it took back is on its way out.
+    pub(crate) fn saw_verified(&mut self, from: Option<&VersionId>) {
+        for ((rule, named), cause) in &mut self.causes {
+            if matches!(rule, Rule::Regression(_)) && (from.is_none() || named.as_ref() == from) {
+                cause.verified.get_or_insert(0);
+            }
+        }
+    }
+
+    /// Judges what still holds. `still`: whether a burn rate or a silence does, which are not the incident's to judge.
+    pub(crate) fn recover(&mut self, at: Timestamp, policy: &Policy, still: impl Fn(Rule) -> bool) -> Recovery {
+        for ((rule, _), cause) in self.causes.iter_mut().filter(|(_, cause)| cause.active) {
+            cause.active = match rule {
+                Rule::Harm | Rule::RollbackFailed => !cause.is_quiet(at, policy),
+                Rule::Regression(_) => {
+                    cause.away < policy.away_sessions && cause.verified.is_none_or(|sessions| sessions < policy.away_sessions)
+                }
+                Rule::Burn(_) | Rule::Silence => still(*rule),
+            };
+        }
+        let worst = self.causes.values().filter(|cause| cause.active).map(|cause| cause.level).min();
+        if let Some(level) = worst {
+            self.calm = None;
+            if level <= self.level {
+                return Recovery::Unchanged;
+            }
+            self.eases += 1;
+            self.provisional &= level == Level::P1;
+            return Recovery::Eased { from: std::mem::replace(&mut self.level, level) };
+        }
+        let calm = self.calm.get_or_insert(Calm { since: at, sessions: 0 });
+        let sustained = at >= calm.since.plus_s(policy.sustain_s) && calm.sessions >= policy.sustain_sessions;
+        if sustained { Recovery::Over } else { Recovery::Unchanged }
+    }
+
+    /// What is owed when it got better.
+    pub(crate) fn eased(&self, from_level: Level, trigger: &Trigger, desk: Desk<'_>) -> Debt {
+        let basis = desk.basis("recovering", Responsibility::AiMl, causes([&trigger.id, &self.opened_id], &[]));
+        let body = IncidentEased {
+            agent_id: desk.agent.clone(),
+            incident_id: self.incident_id.clone(),
+            level: self.level,
+            from_level,
+            harms: signed(self.harms),
+            summary: format!("{}: the incident eased from {from_level} to {}.", desk.agent, self.level),
+            basis,
+        };
+        desk.debt(self.decision_id(desk, "eased", self.eases), trigger, body)
+    }
+
+    /// What is owed when it is over, by itself or because a person says so.
+    pub(crate) fn resolved(&self, by: Option<&str>, trigger: &Trigger, desk: Desk<'_>) -> Debt {
+        let rule = if by.is_some() { "resolved_by_person" } else { "recovered" };
+        let how = by.map_or_else(|| "nothing was wrong for long enough".to_owned(), |by| format!("{by} resolved it"));
+        let body = IncidentResolved {
+            agent_id: desk.agent.clone(),
+            incident_id: self.incident_id.clone(),
+            level: self.worst,
+            by: by.map(str::to_owned),
+            harms: signed(self.harms),
+            lasted_s: Some(trigger.at.since_s(self.opened_at)),
+            summary: format!("{}: the {} incident is over: {how}.", desk.agent, self.worst),
+            basis: desk.basis(rule, Responsibility::AiMl, causes([&trigger.id, &self.opened_id], &[])),
+        };
+        desk.debt(self.decision_id(desk, "resolved", 0), trigger, body)
+    }
+
+    /// Keeps what a person said about it.
+    pub(crate) fn note(&mut self, noted: &IncidentNoted) {
+        if self.notes.len() == NOTES_MAX {
+            self.notes.pop_front();
+        }
+        let text = noted.text.as_deref().unwrap_or_default();
+        self.notes.push_back((noted.action, clipped(&noted.author), clipped(text)));
+    }
+
+    /// Ids of decisions within an incident derive from what each is about, not from a count: two that cross on their
+    /// way can never be taken for one another.
+    fn decision_id(&self, desk: Desk<'_>, name: &str, ordinal: u64) -> RecordId {
+        decision_id("incident", desk.agent.as_str(), self.incident_id.as_str(), name, ordinal)
+    }
+}
+
+// === impl Cause ===
+
+impl Cause {
+    fn new(level: Level, at: Timestamp) -> Self {
+        Self { level, active: true, at, facts: 0, sessions: 0, away: 0, verified: None }
+    }
+
+    fn is_quiet(&self, at: Timestamp, policy: &Policy) -> bool {
+        at >= self.at.plus_s(policy.harm_quiet_s) && self.facts >= policy.harm_facts && self.sessions >= policy.harm_sessions
+    }
+}
+
+/// The records that a decision rests on, each once, the first ones first.
+fn causes<const N: usize>(first: [&RecordId; N], evidence: &[RecordId]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::with_capacity(N + evidence.len());
+    for id in first.into_iter().chain(evidence).map(RecordId::as_str) {
+        if ids.len() < wire::limits::CAUSES_MAX && !ids.iter().any(|known| known == id) {
+            ids.push(id.to_owned());
+        }
+    }
+    ids
+}
+
+fn clipped(text: &str) -> String {
+    let mut end = text.len().min(NOTE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+fn signed(count: u64) -> i64 {
+    crate::burn::signed(count)
+}

@@ -1,0 +1,230 @@
+//! The room's mind: what it folds, what it owes, and when time alone makes it owe more.
+
+use std::collections::BTreeMap;
+
+use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
+use serde::{Deserialize, Serialize};
+use wire::record::decision_id;
+use wire::{AgentId, Body, IncidentAggravated, IncidentEased, IncidentOpened, Kind, PolicyAdopted, Record, Timestamp};
+
+use crate::agent::Agent;
+use crate::episode::{Desk, Episode};
+use crate::policy::{self, Policy};
+use crate::standing;
+use crate::versions::VERSIONS_MAX;
+
+/// Notices harm, degradation and regressions of the agents of one partition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    policy: Policy,
+    /// The last policy that was refused: its version and what is wrong with it.
+    refused: Option<(String, Vec<String>)>,
+    agents: BTreeMap<AgentId, Agent>,
+    /// What is owed and latched.
+    ledger: Ledger,
+    /// Agents that will owe something by the mere passing of time, and when.
+    agenda: Agenda<AgentId>,
+}
+
+/// Faults of a refused policy that are kept for people to see.
+const FAULTS_KEPT_MAX: usize = 16;
+
+// === impl Incident ===
+
+impl Machine for Incident {
+    const SERVICE: &'static str = "incident";
+    const VERSION: u32 = 1;
+    const READS: &'static [Kind] = &[
+        Kind::SessionStarted,
+        Kind::ModelCalled,
+        Kind::ToolReturned,
+        Kind::OutcomeReported,
+        Kind::HarmReported,
+        Kind::SessionEnded,
+        Kind::PlatformHeartbeat,
+        Kind::IncidentNoted,
+        Kind::PolicyAdopted,
+        Kind::BaselineDeclared,
+        Kind::AccountabilityAssigned,
+        Kind::IncidentOpened,
+        Kind::IncidentAggravated,
+        Kind::IncidentEased,
+        Kind::IncidentResolved,
+        Kind::RollbackVerified,
+        Kind::RollbackFailed,
+        Kind::VersionProven,
+        Kind::RoomWatermark,
+    ];
+    /// Every version may be named at the record that settles the sessions that all waited for.
+    const DECISIONS_PER_RECORD_MAX: usize = 8 * VERSIONS_MAX;
+    /// Outcomes 256 KiB, 8192 sessions at 200 bytes, windows and failures of 64 versions, one incident.
+    const BYTES_PER_AGENT_MAX: usize = 8 << 20;
+
+    fn apply(&mut self, record: &Record) {
+        match &record.body {
+            Body::RoomWatermark(_) => {}
+            Body::PolicyAdopted(adopted) if adopted.room == Self::SERVICE => self.adopt(adopted, record.appended),
+            Body::PolicyAdopted(_) => {}
+            _ => self.fold(record),
+        }
+    }
+
+    fn owed(&self, at: Frontier) -> Vec<Decision> {
+        let mut owed: Vec<Decision> = self.ledger.owed(at).collect();
+        for (_, key) in self.agenda.due(at.now) {
+            let (debts, _) = self.foreseen(key, at.now);
+            owed.extend(debts.iter().map(|debt| debt.stamped(at)));
+        }
+        owed
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        if self.ledger.is_empty() { self.agenda.first() } else { Some(Timestamp::MIN) }
+    }
+
+    fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
+        let known = self.agents.contains_key(agent).then(|| self.foreseen(agent, now).1);
+        standing::lines(known.as_ref(), agent, &self.policy, self.refused.as_ref(), now)
+    }
+
+    fn agents(&self) -> Vec<AgentId> {
+        self.agents.keys().cloned().collect()
+    }
+}
+
+impl Incident {
+    fn fold(&mut self, record: &Record) {
+        let key = &record.key;
+        self.pass_time(key, record.appended);
+        let known = self.agents.entry(key.clone()).or_default();
+        match &record.body {
+            Body::IncidentOpened(_) | Body::IncidentAggravated(_) | Body::IncidentEased(_) | Body::IncidentResolved(_) => {
+                if self.ledger.settle(&record.id).is_none() {
+                    come_home(known, record, &mut self.ledger);
+                }
+            }
+            Body::AccountabilityAssigned(assigned) => drop(known.people.insert(assigned.responsibility, assigned.person.clone())),
+            _ => {
+                let people = std::mem::take(&mut known.people);
+                let desk = Desk { agent: key, policy: &self.policy, people: &people };
+                known.fold(record, desk).into_iter().for_each(|debt| self.ledger.owe(debt));
+                known.people = people;
+            }
+        }
+        self.arm(key);
+    }
+
+    /// Latches what the agent's deadlines up to `to` brought about, before a record can change it.
+    fn pass_time(&mut self, key: &AgentId, to: Timestamp) {
+        let Some(known) = self.agents.get_mut(key) else { return };
+        let people = std::mem::take(&mut known.people);
+        let desk = Desk { agent: key, policy: &self.policy, people: &people };
+        known.advance(to, desk).into_iter().for_each(|debt| self.ledger.owe(debt));
+        known.people = people;
+    }
+
+    /// The agent as it will be at `now` if nothing more is heard, and what that owes.
+    fn foreseen(&self, key: &AgentId, now: Timestamp) -> (Vec<Debt>, Agent) {
+        let mut ahead = self.agents[key].clone();
+        let people = ahead.people.clone();
+        let debts = ahead.advance(now, Desk { agent: key, policy: &self.policy, people: &people });
+        (debts, ahead)
+    }
+
+    fn arm(&mut self, key: &AgentId) {
+        let known = &self.agents[key];
+        let due = known.next_debt(Desk { agent: key, policy: &self.policy, people: &known.people });
+        self.agenda.set(key, due);
+    }
+
+    /// A policy acts from its record on: what fell due before was due under the old one.
+    fn adopt(&mut self, adopted: &PolicyAdopted, at: Timestamp) {
+        let due: Vec<AgentId> = self.agenda.due(at).map(|(_, key)| key.clone()).collect();
+        due.iter().for_each(|key| self.pass_time(key, at));
+        match policy::check(&adopted.document) {
+            Ok(policy) => {
+                self.policy = Policy { version: adopted.version.clone(), ..policy };
+                self.refused = None;
+            }
+            Err(mut faults) => {
+                faults.truncate(FAULTS_KEPT_MAX);
+                self.refused = Some((adopted.version.clone(), faults));
+            }
+        }
+        let known: Vec<AgentId> = self.agents.keys().cloned().collect();
+        known.iter().for_each(|key| self.arm(key));
+    }
+}
+
+/// Folds an own decision that this state does not owe: it was decided on less than is known now, and it stands.
+fn come_home(known: &mut Agent, record: &Record, ledger: &mut Ledger) {
+    let at = record.appended;
+    match &record.body {
+        Body::IncidentOpened(opened) => {
+            let Some(episode) = &mut known.episode else {
+                known.episode = Some(Episode::adopt(record.id.clone(), opened, at));
+                return;
+            };
+            rebind(episode, record, opened, ledger);
+        }
+        Body::IncidentAggravated(said) => {
+            let episode = known.episode.as_mut().filter(|episode| episode.incident_id == said.incident_id);
+            episode.into_iter().for_each(|episode| episode.absorb(said, at));
+        }
+        Body::IncidentEased(said) => {
+            let episode = known.episode.as_mut().filter(|episode| episode.incident_id == said.incident_id);
+            episode.into_iter().for_each(|episode| episode.level = said.level);
+        }
+        Body::IncidentResolved(said) => drop(known.episode.take_if(|episode| episode.incident_id == said.incident_id)),
+        _ => {}
+    }
+}
+
+/// The log has opened an incident on less than this state knew when it was about to open one: they are one.
+///
+/// Whatever is owed about the state's own moves under the log's incident, and its opening becomes an aggravation,
+/// unless it says no more than the log's does.
+fn rebind(episode: &mut Episode, record: &Record, opened: &IncidentOpened, ledger: &mut Ledger) {
+    if !ledger.contains(&episode.opened_id) {
+        return;
+    }
+    let mine = std::mem::replace(&mut episode.incident_id, opened.incident_id.clone());
+    episode.opened_id = record.id.clone();
+    let owed: Vec<Debt> = ledger.of(&record.key).cloned().collect();
+    for debt in owed {
+        let body = match debt.body.clone() {
+            Body::IncidentOpened(own) if own.incident_id == mine => {
+                let says_no_more = own.basis.rule == opened.basis.rule && own.version == opened.version && own.level >= opened.level;
+                (!says_no_more).then(|| as_aggravation(own, opened))
+            }
+            Body::IncidentAggravated(own) if own.incident_id == mine => {
+                Some(IncidentAggravated { incident_id: opened.incident_id.clone(), ..own }.into())
+            }
+            Body::IncidentEased(own) if own.incident_id == mine => {
+                Some(IncidentEased { incident_id: opened.incident_id.clone(), ..own }.into())
+            }
+            _ => continue,
+        };
+        ledger.settle(&debt.id);
+        let id = decision_id(Incident::SERVICE, record.key.as_str(), opened.incident_id.as_str(), debt.id.as_str(), 0);
+        body.into_iter().for_each(|body| ledger.owe(Debt { id: id.clone(), body, ..debt.clone() }));
+    }
+}
+
+fn as_aggravation(own: IncidentOpened, opened: &IncidentOpened) -> Body {
+    IncidentAggravated {
+        agent_id: own.agent_id,
+        incident_id: opened.incident_id.clone(),
+        level: own.level.min(opened.level),
+        from_level: opened.level,
+        provisional: own.provisional,
+        version: own.version,
+        against: own.against,
+        session_id: own.session_id,
+        harms: own.harms,
+        numbers: own.numbers,
+        summary: own.summary,
+        basis: own.basis,
+    }
+    .into()
+}

@@ -1,0 +1,4 @@
+//! The room over whole lives.
+
+mod life;
+mod stories;
