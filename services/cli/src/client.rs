@@ -188,14 +188,14 @@ fn published(events: usize, answer: &Value) -> Published {
 
 /// Reads problem details (RFC 9457): every fault that is listed, or the one sentence that is told.
 fn rejected(status: StatusCode, problem: &Value) -> Rejected {
-    let faults = problem.get("faults").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let faults = problem.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if !faults.is_empty() {
         return Rejected::Faults(faults.iter().map(fault).collect());
     }
     let detail = problem.get("detail").or_else(|| problem.get("title")).and_then(Value::as_str);
     let sentence = detail.map_or_else(|| format!("Reeve answers {status}"), |detail| format!("Reeve answers {status}: {detail}"));
     let exit = match status.as_u16() {
-        503 | 429 => Exit::TryAgain,
+        503 => Exit::TryAgain,
         400..500 => Exit::Refused,
         _ => Exit::Internal,
     };
@@ -204,8 +204,7 @@ fn rejected(status: StatusCode, problem: &Value) -> Rejected {
 
 fn fault(fault: &Value) -> (usize, String) {
     let index = fault.get("index").and_then(Value::as_u64).unwrap_or(0) as usize;
-    let detail = fault.get("detail").or_else(|| fault.get("reason")).and_then(Value::as_str);
-    (index, detail.map_or_else(|| fault.to_string(), str::to_owned))
+    (index, fault.get("detail").and_then(Value::as_str).map_or_else(|| fault.to_string(), str::to_owned))
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -227,7 +226,7 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_problem_keeps_its_position() {
-        let problem = serde_json::json!({"faults": [{"index": 3, "detail": "source is missing"}]});
+        let problem = serde_json::json!({"errors": [{"index": 3, "detail": "source is missing"}]});
         let Rejected::Faults(faults) = rejected(StatusCode::BAD_REQUEST, &problem) else { panic!("faults are told") };
         assert_eq!(faults, [(3, "source is missing".to_owned())]);
     }

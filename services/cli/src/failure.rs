@@ -3,6 +3,13 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use runtime::config::ConfigError;
+use runtime::decide::StartError;
+use runtime::errors::{Code, Coded, chain};
+use runtime::log::{AppendError, LogError};
+use runtime::pump::PumpError;
+use runtime::room::RoomError;
+
 /// Exit codes, after `sysexits.h`. They are part of the interface: scripts branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -10,14 +17,12 @@ pub enum Exit {
     Usage = 64,
     /// What was given is refused.
     Refused = 65,
-    /// A file cannot be read.
+    /// A file or folder cannot be read.
     NoInput = 66,
     /// No Reeve answers.
     Unavailable = 69,
     /// A fault of Reeve itself.
     Internal = 70,
-    /// A folder or an address cannot be taken.
-    CannotCreate = 73,
     /// Held by another, or too busy: try again.
     TryAgain = 75,
 }
@@ -26,7 +31,7 @@ pub enum Exit {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     exit: u8,
-    code: Option<&'static str>,
+    code: Option<Code>,
     sentence: String,
     /// Further lines, such as every fault of a file.
     pub lines: Vec<String>,
@@ -40,17 +45,29 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl Exit {
+    /// The error code that has a page on what ends so, where one page fits all of it.
+    fn code(self) -> Option<Code> {
+        match self {
+            Self::Refused => Some(Code::FactRefused),
+            Self::Unavailable => Some(Code::ReeveUnreachable),
+            Self::TryAgain => Some(Code::TooBusy),
+            Self::Usage | Self::NoInput | Self::Internal => None,
+        }
+    }
+}
+
 // === impl Failure ===
 
 impl Failure {
-    /// A failure without a page of its own.
+    /// A failure that ends so.
     pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self { exit: exit as u8, code: None, sentence: sentence.into(), lines: Vec::new() }
+        Self { exit: exit as u8, code: exit.code(), sentence: sentence.into(), lines: Vec::new() }
     }
 
-    /// A failure with an error code that has a page under `deploy/runbooks`.
-    pub fn coded(exit: u8, code: &'static str, sentence: impl Into<String>) -> Self {
-        Self { exit, code: Some(code), sentence: sentence.into(), lines: Vec::new() }
+    /// A failure with a page of its own, which also says how it ends.
+    pub fn coded(code: Code, sentence: impl Into<String>) -> Self {
+        Self { exit: code.exit_status(), code: Some(code), sentence: sentence.into(), lines: Vec::new() }
     }
 
     /// What was asked for contradicts itself.
@@ -61,6 +78,11 @@ impl Failure {
     /// What was given is refused.
     pub fn refused(sentence: impl Into<String>) -> Self {
         Self::new(Exit::Refused, sentence)
+    }
+
+    /// What was asked for is not there: no fault of any fact.
+    pub fn unknown(sentence: impl Into<String>) -> Self {
+        Self { exit: Exit::Refused as u8, code: None, sentence: sentence.into(), lines: Vec::new() }
     }
 
     /// A fault of Reeve itself.
@@ -118,3 +140,16 @@ impl From<std::io::Error> for Failure {
         }
     }
 }
+
+/// Errors of the runtime bring their code along.
+macro_rules! coded {
+    ($($error:ty)+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::coded(error.code(), chain(&error))
+            }
+        }
+    )+};
+}
+
+coded! { LogError AppendError PumpError RoomError ConfigError StartError }

@@ -31,10 +31,11 @@ Exit codes:
    0  done
   64  the command line or the configuration is wrong
   65  what was given is refused: a fault in the input, an id that nobody knows
-  66  a file cannot be read
-  69  no Reeve answers at the address
+  66  a file or a folder cannot be read
+  69  no Reeve answers at the address, or the address to listen on is taken
   70  a fault of Reeve itself
-  73  the folder or the address cannot be taken
+  73  the disk is full or may not be written
+  74  the log's storage fails
   75  held by another program, or too busy: try again
 
 Every error is told as `error RV0002: ...`; `reeve runbook RV0002` says what it means and what to do.";

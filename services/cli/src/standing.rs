@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// How some agents stand.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// The agents, in order.
+    /// The agents, in order of their names.
     pub agents: Vec<AgentReport>,
 }
 
@@ -17,6 +17,20 @@ pub struct AgentReport {
     pub agent: String,
     /// What each room says about it.
     pub standings: Vec<Standing>,
+}
+
+// === impl Report ===
+
+impl Report {
+    /// Adds what a room says of an agent.
+    pub fn add(&mut self, agent: &str, standings: Vec<Standing>) {
+        let place = self.agents.binary_search_by(|known| known.agent.as_str().cmp(agent));
+        let index = place.unwrap_or_else(|index| {
+            self.agents.insert(index, AgentReport { agent: agent.to_owned(), standings: Vec::new() });
+            index
+        });
+        self.agents[index].standings.extend(standings);
+    }
 }
 
 // === impl AgentReport ===

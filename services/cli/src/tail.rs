@@ -77,7 +77,7 @@ pub(crate) fn kind_name(event: &Value) -> &str {
 }
 
 /// A decision has a sentence for people; a fact is told by its short fields.
-fn said(event: &Value) -> String {
+pub(crate) fn said(event: &Value) -> String {
     if let Some(summary) = event.pointer("/data/summary").and_then(Value::as_str) {
         return summary.to_owned();
     }

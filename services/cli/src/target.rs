@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::standing::Report;
 
-pub use local::Local;
+pub use local::{Local, Merged, PARTITIONS, TOPIC};
 
 /// The options by which every command says where Reeve is.
 #[derive(Clone, Debug, clap::Args)]
@@ -85,6 +85,17 @@ impl TargetArgs {
     pub fn open(&self) -> Result<Target, Failure> {
         match &self.data {
             Some(folder) => Local::open(folder).map(Box::new).map(Target::Data),
+            None => Client::new(&self.url).map(Target::Url),
+        }
+    }
+
+    /// Opens what the options name; a folder without a log gets one.
+    ///
+    /// # Errors
+    /// As [`TargetArgs::open`].
+    pub fn open_or_begin(&self) -> Result<Target, Failure> {
+        match &self.data {
+            Some(folder) => Local::open_or_begin(folder).map(Box::new).map(Target::Data),
             None => Client::new(&self.url).map(Target::Url),
         }
     }

@@ -1,11 +1,288 @@
-//! `reeve up`.
+//! `reeve up`: every room in one program on the embedded log, the gateway on a loopback address, and a simulated fleet
+//! if asked.
 
+mod routes;
+mod watch;
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use gateway::{GatewayOptions, ServeLimits};
+use incident::Incident;
+use rollback::Rollback;
+use runtime::admin::{self, Admin};
+use runtime::config::{Config, Key, Layer, Layers, LogConfig, LogFormat};
+use runtime::decide::{open_log, room_options, until_drained};
+use runtime::log::Log;
+use runtime::{Code, RoomHandle, Shutdown};
+use tokio::net::TcpListener;
+use tokio::sync::watch as told;
+use tokio::task::JoinHandle;
+
+use crate::client::Client;
 use crate::failure::Failure;
+use crate::fleet::{Fleet, Scenario, Size};
+use crate::output;
+
+const EXAMPLES: &str = "\
+Examples:
+  reeve up                                     everything, on ./data and 127.0.0.1:4780
+  reeve up --fleet bad-deploy                  and a small fleet, one agent of which goes bad
+  reeve up --data /var/lib/reeve --listen 0.0.0.0:4780 --log-format json
+
+Ctrl-C or SIGTERM drains and ends with 0; a second one ends at once. Started again on the same folder it goes on.";
+
+/// How long the rooms may take to restore before somebody is told that they still do.
+const READY_PATIENCE: Duration = Duration::from_secs(5);
+/// How often readiness, and whether a room has failed, is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long the fleet may take to end its sessions.
+const FLEET_GRACE: Duration = Duration::from_secs(5);
+
+/// Variables of other verbs.
+const OTHER_VARIABLES: &[&str] = &["REEVE_URL", "REEVE_AUTHOR"];
+/// Which log lines are written.
+const FILTER: &str = "logging.filter";
 
 /// `reeve up`
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Folder of the log; it is made if need be [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Address to listen on [default: 127.0.0.1:4780]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Partitions of a new log; one that exists keeps its own [default: 4]
+    #[arg(long, value_name = "N")]
+    partitions: Option<String>,
+    /// Simulate a fleet in the same program, which speaks to the gateway over HTTP.
+    #[arg(long, value_enum, value_name = "SCENARIO")]
+    fleet: Option<Scenario>,
+    /// Simulate nothing: the default, and what overrules an earlier --fleet.
+    #[arg(long, overrides_with = "fleet")]
+    no_fleet: bool,
+    #[command(flatten)]
+    size: Size,
+    /// How log lines are written: human or json [default: human]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// A TOML file with settings; flags and REEVE_* variables overrule it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the effective configuration, with where each value comes from, and end.
+    #[arg(long)]
+    print_config: bool,
+}
 
-pub(crate) async fn run(_args: Args) -> Result<(), Failure> {
-    Ok(())
+/// What runs.
+struct House {
+    log: Arc<dyn Log>,
+    rooms: Vec<RoomHandle>,
+    /// Ends the rooms. They end last, so that what the gateway took is decided on.
+    rooms_end: Shutdown,
+}
+
+/// Runs until somebody wishes to stop, then lets everything end in order.
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let layers = args.layers();
+    let mut config = Config::of(&layers)?;
+    if args.print_config {
+        return output::line(layers.show().trim_end());
+    }
+    let filter_is_set = Key::named(FILTER).is_some_and(|filter| layers.layer(filter) != Layer::Default);
+    if config.logging.format == LogFormat::Human && !filter_is_set {
+        // The watcher tells people what matters; the rest is for whoever asks for it.
+        config.logging.filter = "warn".to_owned();
+    }
+    runtime::logging::begin(&config.logging);
+
+    let wish = Shutdown::new();
+    wish.on_signals()?;
+    let listener = listen(config.listen_address).await?;
+    let address = listener.local_addr()?;
+    let house = House::open(&config)?;
+
+    let gateway_ends = Shutdown::new();
+    let serving = tokio::spawn({
+        let (router, ends) = (house.router(), gateway_ends.clone());
+        async move { gateway::serve(listener, router, async move { ends.wait().await }, ServeLimits::default()).await }
+    });
+    house.ready(&wish).await?;
+    let watching = watch::start(Arc::clone(&house.log), config.logging.format, house.rooms_end.clone());
+    greet(&args, &config, address, &house)?;
+    let fleet = args.fleet.map(|scenario| start_fleet(scenario, &args.size, address)).transpose()?;
+
+    let failed = house.until_over(&wish).await;
+    if let Some(fleet) = fleet {
+        fleet.end().await;
+    }
+    gateway_ends.request();
+    if let Err(error) = serving.await.map_err(std::io::Error::other).flatten() {
+        tracing::warn!("the gateway did not end in order: {error}");
+    }
+    house.rooms_end.request();
+    let ended = until_drained(&house.rooms, &house.rooms_end, config.drain_timeout).await;
+    // The watcher tells what the rooms said last, and ends when they have.
+    let _ = watching.join();
+    failed?;
+    ended?;
+    if config.logging.format == LogFormat::Human { output::line("drained: everything that was taken is on the log") } else { Ok(()) }
+}
+
+// === impl Args ===
+
+impl Args {
+    /// Defaults, file, variables and flags, each over the one before.
+    fn layers(&self) -> Layers {
+        let mut layers = Layers::default();
+        if let Some(file) = &self.config {
+            layers.file(file);
+        }
+        let variables = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+        layers.variables(variables, OTHER_VARIABLES);
+        let flags = [
+            ("log.path", &self.data),
+            ("listen.address", &self.listen),
+            ("log.partitions", &self.partitions),
+            ("logging.format", &self.log_format),
+        ];
+        for (name, value) in flags {
+            value.iter().for_each(|value| layers.flag(name, value));
+        }
+        layers
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let taken = |error| {
+        Failure::coded(Code::AddressInUse, format!("cannot listen on {address}: {error}; name another with --listen, or end what is there"))
+    };
+    TcpListener::bind(address).await.map_err(taken)
+}
+
+// === impl House ===
+
+impl House {
+    fn open(config: &Config) -> Result<Self, Failure> {
+        let log = open_log(&config.log)?;
+        let options = room_options(config)?;
+        let rooms_end = Shutdown::new();
+        let rooms = vec![
+            runtime::spawn::<Incident>(Arc::clone(&log), options.clone(), rooms_end.clone()),
+            runtime::spawn::<Rollback>(Arc::clone(&log), options, rooms_end.clone()),
+        ];
+        Ok(Self { log, rooms, rooms_end })
+    }
+
+    /// Gateway, status and admin endpoints on one address.
+    fn router(&self) -> Router {
+        let options = GatewayOptions { registry: runtime::metrics::registry().clone(), ..GatewayOptions::default() };
+        let admin = admin::router(Admin::new(self.rooms.clone()));
+        gateway::router(Arc::clone(&self.log), options).merge(routes::status(self.rooms.clone())).merge(admin)
+    }
+
+    /// Returns once every room is restored, or somebody wishes to stop.
+    async fn ready(&self, wish: &Shutdown) -> Result<(), Failure> {
+        let patience = tokio::time::Instant::now() + READY_PATIENCE;
+        let mut told = false;
+        while !self.rooms.iter().all(RoomHandle::ready) && !wish.requested() {
+            self.none_ended()?;
+            if !told && tokio::time::Instant::now() > patience {
+                told = true;
+                tracing::info!("the rooms are still folding the log");
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Returns when somebody wishes to stop, or a room ended by itself.
+    async fn until_over(&self, wish: &Shutdown) -> Result<(), Failure> {
+        while !wish.requested() {
+            self.none_ended()?;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    fn none_ended(&self) -> Result<(), Failure> {
+        match self.rooms.iter().find(|room| room.ended()) {
+            Some(room) => {
+                Err(room.join().err().map_or_else(|| Failure::internal(format!("room {} ended by itself", room.service())), Into::into))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn records(&self) -> i64 {
+        let end = |partition| self.log.end(wire::Partition(partition)).map_or(0, |end| end.0);
+        (0..self.log.partitions()).map(end).sum()
+    }
+}
+
+/// A fleet that runs in this program.
+struct RunningFleet {
+    stop: told::Sender<bool>,
+    life: JoinHandle<Result<(), Failure>>,
+}
+
+fn start_fleet(scenario: Scenario, size: &Size, address: SocketAddr) -> Result<RunningFleet, Failure> {
+    let client = Client::new(&base(address))?;
+    let (stop, stopped) = told::channel(false);
+    let fleet = Fleet { client, scenario, size: size.clone(), tells: false };
+    Ok(RunningFleet { stop, life: tokio::spawn(fleet.live(stopped)) })
+}
+
+// === impl RunningFleet ===
+
+impl RunningFleet {
+    /// Ends the sessions that are open, while the gateway still listens.
+    async fn end(self) {
+        self.stop.send_replace(true);
+        match tokio::time::timeout(FLEET_GRACE, self.life).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(failure))) => tracing::warn!("the fleet did not live: {failure}"),
+            Ok(Err(error)) => tracing::warn!("the fleet broke: {error}"),
+            Err(_) => tracing::warn!("the fleet did not end its sessions in time"),
+        }
+    }
+}
+
+/// Says what runs and where to look next.
+fn greet(args: &Args, config: &Config, address: SocketAddr, house: &House) -> Result<(), Failure> {
+    let url = base(address);
+    let LogConfig::Embedded { path, .. } = &config.log;
+    if config.logging.format == LogFormat::Json {
+        tracing::info!(%url, data = %path.display(), "reeve is up");
+        return Ok(());
+    }
+    let option = if url == crate::target::DEFAULT_URL { String::new() } else { format!(" --url {url}") };
+    let rooms: Vec<_> = house.rooms.iter().map(RoomHandle::service).collect();
+    let (partitions, records) = (house.log.partitions(), house.records());
+    output::line(format!("reeve {} is up at {url}", env!("CARGO_PKG_VERSION")))?;
+    output::line(format!("  log        {} ({partitions} partitions, {records} records)", path.display()))?;
+    output::line(format!("  rooms      {}", rooms.join(", ")))?;
+    output::line(format!("  metrics    {url}/metrics"))?;
+    output::line(format!("  look       reeve status{option}  |  reeve tail --follow{option}  |  reeve explain ID{option}"))?;
+    match args.fleet {
+        Some(scenario) => output::line(format!("  fleet      simulated, {} agents: {}", args.size.agents, scenario.in_words()))?,
+        None => output::line(format!("  facts      reeve publish FILE{option}, or POST {url}/v1/events"))?,
+    }
+    output::line("Ctrl-C drains and ends. Times are UTC.\n")
+}
+
+fn base(address: SocketAddr) -> String {
+    // Who listens everywhere is spoken to here.
+    if address.ip().is_unspecified() { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
+}
+
+/// Whether standard output is a terminal that wants colours.
+fn wants_colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

@@ -176,7 +176,7 @@ impl Rollback {
         let asked = Filter { kinds: vec!["rollback.proposed".to_owned()], id: Some(proposal_id.clone()), ..Filter::default() };
         let proposal = first(&target, &asked, |_| true).await?;
         let proposal = proposal.ok_or_else(|| {
-            Failure::refused(format!("no proposal {proposal_id} is on the log; `reeve tail --kind rollback.proposed` lists them"))
+            Failure::unknown(format!("no proposal {proposal_id} is on the log; `reeve tail --kind rollback.proposed` lists them"))
         })?;
         let agent = output::text(&proposal, "/partitionkey").to_owned();
         let body = RollbackAccepted { proposal_id, author: signed.author.clone(), reason: signed.reason };
@@ -198,7 +198,7 @@ impl Incident {
         let asked = Filter { kinds: vec!["incident.opened".to_owned()], ..Filter::default() };
         let opened = first(&target, &asked, |event| output::text(event, "/data/incident_id") == noted.incident_id).await?;
         let opened = opened.ok_or_else(|| {
-            Failure::refused(format!("no incident {} is on the log; `reeve tail --kind incident.opened` lists them", noted.incident_id))
+            Failure::unknown(format!("no incident {} is on the log; `reeve tail --kind incident.opened` lists them", noted.incident_id))
         })?;
         let agent = output::text(&opened, "/partitionkey").to_owned();
         let body = IncidentNoted { incident_id: noted.incident_id.into(), action, author: noted.author.clone(), text: noted.reason };

@@ -1,16 +1,39 @@
 //! The embedded log in a folder, opened in this program: the same libraries, without a server.
 
-use std::path::{Path, PathBuf};
+mod merged;
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream;
+use incident::Incident;
+use machine::{Fold, Machine};
+use rollback::Rollback;
+use runtime::driver;
+use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
+use runtime::log::{Addressed, AppendError, Log, LogError};
 use serde_json::Value;
+use wire::cloudevents::{Door, parse_structured, to_structured};
+use wire::{AgentId, Event, Kind, Offset, Partition, Record, StoredRecord};
 
 use crate::failure::{Exit, Failure};
 use crate::standing::Report;
 use crate::target::{Events, Filter, Published, Rejected};
 
+pub use merged::Merged;
+
+/// Name of the topic, wherever nobody chose another.
+pub const TOPIC: &str = "agent-events";
+/// Partitions of a log that is begun here.
+pub const PARTITIONS: u32 = 4;
+/// Records read from the log at once.
+const PAGE_RECORDS: usize = 512;
+
 /// An embedded log that nobody else holds.
 pub struct Local {
     folder: PathBuf,
+    log: Arc<EmbeddedLog>,
 }
 
 // === impl Local ===
@@ -19,9 +42,21 @@ impl Local {
     /// Opens the log in `folder`.
     ///
     /// # Errors
-    /// When another program holds it, or it cannot be read.
+    /// When there is none, another program holds it, or it cannot be read.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
-        Err(Failure::new(Exit::NoInput, format!("there is no log in {}", folder.display())))
+        if !folder.is_dir() {
+            return Err(Failure::new(Exit::NoInput, format!("there is no log in {}: the folder does not exist", folder.display())));
+        }
+        Self::open_or_begin(folder)
+    }
+
+    /// Opens the log in `folder`, or begins one there.
+    ///
+    /// # Errors
+    /// When another program holds it, or it cannot be read or written.
+    pub fn open_or_begin(folder: &Path) -> Result<Self, Failure> {
+        let options = EmbeddedOptions { topic: TOPIC.to_owned(), partitions: PARTITIONS, clock: Clock::Wall };
+        Ok(Self { folder: folder.to_owned(), log: EmbeddedLog::open(folder, options)? })
     }
 
     /// The folder.
@@ -33,23 +68,144 @@ impl Local {
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn events(&self, _filter: &Filter) -> Result<Events, Failure> {
-        Ok(Box::pin(futures::stream::empty()))
+    pub fn events(&self, filter: &Filter) -> Result<Events, Failure> {
+        if filter.follow || filter.from.is_some() {
+            return Err(Failure::usage("a folder that is opened here is read from its beginning to its end: nobody else can write to it"));
+        }
+        let filter = Sieve::new(filter);
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        let topic = self.log.topic().to_owned();
+        let records = Merged::new(self.log.clone())?;
+        let events = records.filter_map(move |stored| match stored {
+            Ok(stored) => filter.admits(&stored).then(|| Ok(to_structured(&stored, &topic, None))),
+            Err(error) => Some(Err(Failure::from(error))),
+        });
+        Ok(stream::iter(events.take(limit)).boxed())
     }
 
     /// Appends structured CloudEvents, all or none.
     ///
     /// # Errors
     /// [`Rejected`].
-    pub fn publish(&self, _events: &[Value]) -> Result<Published, Rejected> {
-        Ok(Published::default())
+    pub fn publish(&self, events: &[Value]) -> Result<Published, Rejected> {
+        let mut faults = Vec::new();
+        let mut records = Vec::with_capacity(events.len());
+        for (index, event) in events.iter().enumerate() {
+            match parse_structured(event.to_string().as_bytes(), Door::Public) {
+                Ok(event) => records.extend(self.addressed(&event).map(|record| (index, record))),
+                Err(refusals) => faults.extend(refusals.iter().map(|refusal| (index, refusal.to_string()))),
+            }
+        }
+        if !faults.is_empty() {
+            return Err(Rejected::Faults(faults));
+        }
+        let (indices, records): (Vec<_>, Vec<_>) = records.into_iter().unzip();
+        match self.log.append(records) {
+            Ok(appended) => {
+                let mut fresh = vec![false; events.len()];
+                indices.iter().zip(&appended).for_each(|(index, appended)| fresh[*index] |= !appended.repeated);
+                let new = fresh.iter().filter(|fresh| **fresh).count();
+                Ok(Published { new, repeated: events.len() - new })
+            }
+            Err(AppendError::IdTaken(positions)) => {
+                let taken = "its source and id stand on the log with another body";
+                Err(Rejected::Faults(positions.iter().map(|position| (indices[*position], taken.to_owned())).collect()))
+            }
+            Err(error) => Err(Rejected::Failed(error.into())),
+        }
     }
 
     /// How one agent stands, or all of them, by folding the log.
     ///
     /// # Errors
-    /// When the log cannot be read.
-    pub fn standing(&self, _agent: Option<&str>) -> Result<Report, Failure> {
-        Ok(Report::default())
+    /// When the log cannot be read, or nothing is known of the agent.
+    pub fn standing(&self, agent: Option<&str>) -> Result<Report, Failure> {
+        let agent = agent.map(AgentId::from);
+        let mut report = Report::default();
+        for partition in (0..self.log.partitions()).map(Partition) {
+            // An agent's whole life lies on one partition.
+            if agent.as_ref().is_none_or(|agent| home(agent, self.log.partitions()) == partition) {
+                self.stand::<Incident>(partition, agent.as_ref(), &mut report)?;
+                self.stand::<Rollback>(partition, agent.as_ref(), &mut report)?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Adds what one room knows of the agents of a partition, as of the partition's last record.
+    fn stand<M: Machine>(&self, partition: Partition, agent: Option<&AgentId>, report: &mut Report) -> Result<(), Failure> {
+        let fold = self.fold::<M>(partition)?;
+        let now = fold.appended();
+        let machine = fold.machine();
+        for known in machine.agents() {
+            if agent.is_none_or(|agent| *agent == known) {
+                report.add(known.as_str(), machine.standing(&known, now));
+            }
+        }
+        Ok(())
+    }
+
+    fn fold<M: Machine>(&self, partition: Partition) -> Result<Fold<M>, LogError> {
+        let mut fold = Fold::new(partition);
+        let mut next = Offset(0);
+        loop {
+            let page = self.log.read(partition, next, PAGE_RECORDS)?;
+            let Some(last) = page.last() else { return Ok(fold) };
+            next = last.offset.next();
+            for stored in &page {
+                let reads = stored.raw.kind().is_some_and(driver::reads::<M>);
+                match reads.then(|| Record::read(stored)) {
+                    Some(Ok(record)) => {
+                        fold.fold(&record);
+                    }
+                    Some(Err(_)) | None => fold.skip(stored.offset, stored.appended),
+                }
+            }
+        }
+    }
+
+    /// Where an event goes: its key's partition, or all of them.
+    fn addressed(&self, event: &Event) -> impl Iterator<Item = Addressed> + use<> {
+        let partitions = self.log.partitions();
+        let to =
+            if event.body.kind().is_broadcast() { 0..partitions } else { event.partition(partitions).0..event.partition(partitions).0 + 1 };
+        let record = event.to_raw();
+        to.map(move |partition| Addressed { partition: Partition(partition), record: record.clone() })
+    }
+}
+
+fn home(agent: &AgentId, partitions: u32) -> Partition {
+    wire::partitioner::partition_of(agent.as_str().as_bytes(), partitions)
+}
+
+/// A filter as it is held against stored bytes: nothing of a value is read to judge it.
+struct Sieve {
+    kinds: Vec<Kind>,
+    agent: Option<String>,
+    session: Option<String>,
+    id: Option<String>,
+    limit: Option<usize>,
+}
+
+// === impl Sieve ===
+
+impl Sieve {
+    fn new(filter: &Filter) -> Self {
+        Self {
+            kinds: filter.kinds.iter().filter_map(|kind| Kind::from_name(kind)).collect(),
+            agent: filter.agent.clone(),
+            session: filter.session.clone(),
+            id: filter.id.clone(),
+            limit: filter.limit,
+        }
+    }
+
+    fn admits(&self, stored: &StoredRecord) -> bool {
+        let raw = &stored.raw;
+        let header = |wanted: &Option<String>, name| wanted.as_deref().is_none_or(|wanted| raw.header(name) == Some(wanted));
+        (self.kinds.is_empty() || raw.kind().is_some_and(|kind| self.kinds.contains(&kind)))
+            && self.agent.as_deref().is_none_or(|agent| raw.key.as_deref() == Some(agent.as_bytes()))
+            && header(&self.session, "ce_subject")
+            && header(&self.id, "ce_id")
     }
 }

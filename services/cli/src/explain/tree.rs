@@ -1,0 +1,137 @@
+//! An explanation as a tree: for people with lines, for scripts as nested JSON.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::{Found, causes};
+use crate::output::text;
+use crate::tail::{kind_name, said};
+
+/// The tree from `root` down, a record a line, its rule and numbers below it.
+pub(super) fn readable(root: &str, found: &Found) -> String {
+    let mut lines = Vec::new();
+    let mut told = BTreeSet::new();
+    grow(root, found, &mut told, Branch { first: String::new(), rest: String::new() }, &mut lines);
+    lines.join("\n")
+}
+
+/// The same as nested objects: `record`, and `causes` where it has any.
+pub(super) fn json(root: &str, found: &Found) -> Value {
+    nested(root, found, &mut BTreeSet::new())
+}
+
+/// What stands before a record's first line, and before its further ones.
+struct Branch {
+    first: String,
+    rest: String,
+}
+
+fn grow(id: &str, found: &Found, told: &mut BTreeSet<String>, branch: Branch, lines: &mut Vec<String>) {
+    let Branch { first, rest } = branch;
+    let Some(event) = found.get(id) else {
+        lines.push(format!("{first}{id} (not on this log)"));
+        return;
+    };
+    if !told.insert(id.to_owned()) {
+        lines.push(format!("{first}{} {id} (told above)", kind_name(event)));
+        return;
+    }
+    lines.push(format!("{first}{}", headline(event)));
+    let causes = causes(event);
+    let bar = if causes.is_empty() { "  " } else { "│ " };
+    lines.extend(details(event).into_iter().map(|detail| format!("{rest}{bar}{detail}")));
+    for (index, cause) in causes.iter().enumerate() {
+        let (turn, down) = if index + 1 == causes.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        grow(cause, found, told, Branch { first: format!("{rest}{turn}"), rest: format!("{rest}{down}") }, lines);
+    }
+}
+
+fn headline(event: &Value) -> String {
+    let session = event.get("subject").and_then(Value::as_str).map(|session| format!(", session {session}")).unwrap_or_default();
+    let head = format!("{} of {}{session} at {}", kind_name(event), text(event, "/partitionkey"), text(event, "/recordedtime"));
+    if event.pointer("/data/basis").is_some() { head } else { format!("{head}: {}", said(event)) }
+}
+
+/// What a decision says, by which rule, and the numbers that it saw. A fact says all of it in its headline.
+fn details(event: &Value) -> Vec<String> {
+    let Some(basis) = event.pointer("/data/basis") else { return Vec::new() };
+    let mut details = vec![said(event)];
+    let rule = format!(
+        "rule {}, policy {}, {} answers for what follows",
+        text(basis, "/rule"),
+        text(basis, "/policy"),
+        text(basis, "/accountable")
+    );
+    details.push(rule);
+    let numbers = numbers(event);
+    if !numbers.is_empty() {
+        details.push(numbers);
+    }
+    details.push(format!("knew partition {} up to offset {}, at {}", event["partition"], basis["asof"], text(basis, "/now")));
+    details.push(format!("id {}", text(event, "/id")));
+    details
+}
+
+/// The numbers that a decision saw, each with its name; empty where it saw none.
+pub(crate) fn numbers(event: &Value) -> String {
+    let Some(numbers) = event.pointer("/data/numbers").and_then(Value::as_object) else { return String::new() };
+    let told: Vec<_> = numbers.iter().map(|(name, value)| format!("{name} {}", number(value))).collect();
+    told.join(", ")
+}
+
+/// Numbers for people: four significant digits are enough to see what happened; `--json` has them all.
+fn number(value: &Value) -> String {
+    match value.as_f64() {
+        Some(real) if !value.is_i64() && real.abs() >= 1e15 => format!("{real:.3e}"),
+        Some(real) if !value.is_i64() && real.abs() >= 100.0 => format!("{real:.1}"),
+        Some(real) if !value.is_i64() => format!("{real:.4}"),
+        _ => value.to_string(),
+    }
+}
+
+fn nested(id: &str, found: &Found, told: &mut BTreeSet<String>) -> Value {
+    let Some(event) = found.get(id) else { return json!({ "id": id, "missing": true }) };
+    if !told.insert(id.to_owned()) {
+        return json!({ "id": id, "told_above": true });
+    }
+    let mut node = Map::new();
+    node.insert("id".to_owned(), json!(id));
+    node.insert("record".to_owned(), event.clone());
+    let causes: Vec<_> = causes(event).iter().map(|cause| nested(cause, found, told)).collect();
+    if !causes.is_empty() {
+        node.insert("causes".to_owned(), Value::Array(causes));
+    }
+    Value::Object(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found() -> Found {
+        let opened = json!({
+            "id": "d1", "type": "io.reeve.incident.opened.v1", "partitionkey": "billing", "partition": 1, "recordedtime": "t2",
+            "data": {"summary": "v2 is worse", "numbers": {"e": 102.4, "lost": 9},
+                     "basis": {"rule": "regression", "policy": "default", "accountable": "product_owner", "asof": 4, "now": "t1",
+                               "causes": ["f1", "f2", "f1"]}}
+        });
+        let fact = json!({"id": "f1", "type": "io.reeve.outcome.reported.v1", "partitionkey": "billing", "subject": "s1",
+                          "recordedtime": "t0", "data": {"success": false}});
+        Found::from([("d1".to_owned(), opened), ("f1".to_owned(), fact)])
+    }
+
+    #[test]
+    fn a_decision_is_told_with_rule_numbers_and_facts() {
+        let told = readable("d1", &found());
+        for part in ["incident.opened of billing", "rule regression, policy default", "e 102.4, lost 9", "session s1", "success=false"] {
+            assert!(told.contains(part), "`{part}` is not in\n{told}");
+        }
+    }
+
+    #[test]
+    fn a_cause_that_the_log_lacks_is_said_to_be_missing() {
+        assert!(readable("d1", &found()).contains("f2 (not on this log)"));
+        assert_eq!(json("d1", &found())["causes"][1], json!({"id": "f2", "missing": true}));
+    }
+}

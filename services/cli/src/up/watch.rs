@@ -1,0 +1,144 @@
+//! What a person at the terminal sees: a readable line for everything that matters, as it comes onto the log.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use runtime::Shutdown;
+use runtime::config::LogFormat;
+use runtime::log::{Log, LogError};
+use serde_json::Value;
+use wire::{Kind, Offset, Partition, cloudevents};
+
+use crate::output::{self, text, time_of_day};
+use crate::tail::said;
+
+/// Records read at once.
+const PAGE_RECORDS: usize = 256;
+/// How long to wait for the log before the wish to stop is looked at.
+const WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// Starts to tell what is appended from now on, until `end` is requested and everything is told.
+pub(super) fn start(log: Arc<dyn Log>, format: LogFormat, end: Shutdown) -> JoinHandle<()> {
+    let next = (0..log.partitions()).map(|partition| log.end(Partition(partition)).unwrap_or(Offset(0))).collect();
+    let mut watcher = Watcher { log, format, next, colour: super::wants_colour() };
+    std::thread::spawn(move || watcher.run(&end))
+}
+
+struct Watcher {
+    log: Arc<dyn Log>,
+    format: LogFormat,
+    next: Vec<Offset>,
+    colour: bool,
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    fn run(&mut self, end: &Shutdown) {
+        let mut seen = 0;
+        loop {
+            let over = end.requested();
+            match self.tell_new() {
+                Ok(true) => continue,
+                Ok(false) if over => return,
+                Ok(false) => seen = self.log.wait(seen, WAIT_MAX),
+                Err(error) => {
+                    tracing::warn!("the terminal falls silent, the log cannot be read: {error}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Tells what is new on every partition; whether there was anything.
+    fn tell_new(&mut self) -> Result<bool, LogError> {
+        let mut any = false;
+        for (partition, next) in self.next.iter_mut().enumerate() {
+            let page = self.log.read(Partition(partition as u32), *next, PAGE_RECORDS)?;
+            for stored in &page {
+                any = true;
+                *next = stored.offset.next();
+                if let Some(words) = stored.raw.kind().and_then(words) {
+                    tell(words, &cloudevents::to_structured(stored, self.log.topic(), None), self.format, self.colour);
+                }
+            }
+        }
+        Ok(any)
+    }
+}
+
+/// How a kind is called at the terminal and in which colour; `None`: it is not told.
+fn words(kind: Kind) -> Option<(&'static str, Colour)> {
+    Some(match kind {
+        Kind::VersionDeployed => ("version deployed", Colour::Plain),
+        Kind::HarmReported => ("harm reported", Colour::Red),
+        Kind::CommandAcknowledged => ("order acknowledged", Colour::Plain),
+        Kind::BaselineDeclared => ("baseline declared", Colour::Plain),
+        Kind::ModeSet => ("mode set", Colour::Plain),
+        Kind::AutomationSet => ("automation set", Colour::Plain),
+        Kind::QuarantineLifted => ("quarantine lifted", Colour::Plain),
+        Kind::RollbackAccepted => ("proposal accepted", Colour::Plain),
+        Kind::IncidentNoted => ("incident noted", Colour::Plain),
+        Kind::PolicyAdopted => ("policy adopted", Colour::Plain),
+        Kind::IncidentOpened => ("incident opened", Colour::Red),
+        Kind::IncidentAggravated => ("incident aggravated", Colour::Red),
+        Kind::IncidentEased => ("incident eased", Colour::Green),
+        Kind::IncidentResolved => ("incident resolved", Colour::Green),
+        Kind::ModeOrdered => ("mode ordered", Colour::Yellow),
+        Kind::RollbackProposed => ("rollback proposed", Colour::Yellow),
+        Kind::RollbackOrdered => ("rollback ordered", Colour::Yellow),
+        Kind::RollbackVerified => ("rollback verified", Colour::Green),
+        Kind::RollbackFailed => ("rollback failed", Colour::Red),
+        Kind::VersionProven => ("version proven", Colour::Green),
+        _ => return None,
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Colour {
+    Plain,
+    Red,
+    Yellow,
+    Green,
+}
+
+fn tell((words, colour): (&str, Colour), event: &Value, format: LogFormat, coloured: bool) {
+    let (agent, id) = (text(event, "/partitionkey"), text(event, "/id"));
+    if format == LogFormat::Json {
+        tracing::info!(agent, id, kind = text(event, "/type"), "{words}: {agent}: {}", said(event));
+        return;
+    }
+    let (begin, end) = if coloured { (colour.code(), "\u{1b}[0m") } else { ("", "") };
+    let line = format!("{}  {begin}{words:<19}{end}  {agent:<9} {}", time_of_day(text(event, "/recordedtime")), sentence(event));
+    // A terminal that went away does not stop the rooms.
+    let _ = output::line(line);
+    if event.pointer("/data/basis").is_some() {
+        let _ = output::line(format!("          {:19}  {:<9} reeve explain {id}", "", ""));
+    }
+}
+
+/// What the record says, with level, rule and numbers where it has them.
+fn sentence(event: &Value) -> String {
+    let level = event.pointer("/data/level").and_then(Value::as_str).map(|level| format!("{level} ")).unwrap_or_default();
+    let rule = event.pointer("/data/basis/rule").and_then(Value::as_str).map(|rule| format!(" [{rule}]")).unwrap_or_default();
+    format!("{level}{}{rule}{}", said(event), numbers(event))
+}
+
+fn numbers(event: &Value) -> String {
+    let told = crate::explain::numbers(event);
+    if told.is_empty() { told } else { format!(" ({told})") }
+}
+
+// === impl Colour ===
+
+impl Colour {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Red => "\u{1b}[31m",
+            Self::Yellow => "\u{1b}[33m",
+            Self::Green => "\u{1b}[32m",
+        }
+    }
+}
