@@ -1,0 +1,234 @@
+//! A small room and a world around it, for the tests of pump and room.
+//!
+//! The desk opens an incident at every harm, at once, and at every session that is silent for a minute.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
+use runtime::Coded;
+use runtime::errors::Fate;
+use runtime::log::memory::{FaultPlan, MemoryLog, MemoryOptions};
+use runtime::log::{Addressed, Log};
+use runtime::pump::{Pump, PumpOptions, Step};
+use serde::{Deserialize, Serialize};
+use wire::record::decision_id;
+use wire::{
+    AgentId, Basis, Body, Event, HarmReported, IncidentOpened, Kind, Level, Numbers, Offset, Partition, Record, RecordId, SessionEnded,
+    SessionId, SessionStarted, Timestamp,
+};
+
+/// A session that says nothing for longer is silent.
+pub(crate) const SILENCE_S: i64 = 60;
+/// Steps after which a world that does not come to rest is broken.
+const STEPS_MAX: usize = 20_000;
+
+/// The room.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Desk {
+    agents: BTreeSet<AgentId>,
+    silent_at: Agenda<Open>,
+    debts: Ledger,
+}
+
+/// A session that is open: ordered by the decision that its silence would be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Open {
+    id: RecordId,
+    agent: AgentId,
+    session: SessionId,
+}
+
+// === impl Desk ===
+
+impl Machine for Desk {
+    const SERVICE: &'static str = "desk";
+    const VERSION: u32 = 1;
+    const READS: &'static [Kind] =
+        &[Kind::SessionStarted, Kind::SessionEnded, Kind::HarmReported, Kind::IncidentOpened, Kind::RoomWatermark];
+    const DECISIONS_PER_RECORD_MAX: usize = 1;
+    const BYTES_PER_AGENT_MAX: usize = 1 << 20;
+
+    fn apply(&mut self, record: &Record) {
+        let session = record.subject.clone().unwrap_or_else(|| "none".into());
+        let open = |name: &str, opener: &str| Open {
+            id: decision_id("desk", record.key.as_str(), opener, name, 0),
+            agent: record.key.clone(),
+            session: session.clone(),
+        };
+        match &record.body {
+            Body::SessionStarted(_) => {
+                self.agents.insert(record.key.clone());
+                self.silent_at.set(&open("silence", session.as_str()), Some(record.appended.plus_s(SILENCE_S)));
+            }
+            Body::SessionEnded(_) => {
+                let known = open("silence", session.as_str());
+                if self.silent_at.get(&known).is_some_and(|due| record.appended <= due) {
+                    self.silent_at.set(&known, None);
+                }
+            }
+            Body::HarmReported(harm) => {
+                assert!(harm.category != "panic", "the desk was told to panic");
+                self.agents.insert(record.key.clone());
+                let owed = open("harm", &record.opener());
+                self.debts.owe(debt(&owed, Some(record.id.clone())));
+            }
+            Body::IncidentOpened(_) => {
+                self.debts.settle(&record.id);
+                let due = self.silent_at.due(Timestamp::MAX).find(|(_, open)| open.id == record.id).map(|(_, open)| open.clone());
+                if let Some(open) = due {
+                    self.silent_at.set(&open, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn owed(&self, at: Frontier) -> Vec<Decision> {
+        let silent = self.silent_at.due(at.now).map(|(_, open)| debt(open, None).stamped(at));
+        self.debts.owed(at).chain(silent).collect()
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        if self.debts.is_empty() { self.silent_at.first() } else { Some(Timestamp::MIN) }
+    }
+
+    fn standing(&self, agent: &AgentId, _now: Timestamp) -> Vec<Standing> {
+        let n = self.silent_at.due(Timestamp::MAX).filter(|(_, open)| open.agent == *agent).count();
+        vec![Standing { room: "desk".to_owned(), matter: "sessions".to_owned(), n: Some(n as u64), ..Standing::default() }]
+    }
+
+    fn agents(&self) -> Vec<AgentId> {
+        self.agents.iter().cloned().collect()
+    }
+}
+
+fn debt(open: &Open, causation: Option<RecordId>) -> Debt {
+    let basis = Basis {
+        asof: Offset::BEFORE_ALL,
+        now: Timestamp(0),
+        rule: "desk".to_owned(),
+        policy: "none".to_owned(),
+        causes: Vec::new(),
+        accountable: "tests".to_owned(),
+    };
+    let body = IncidentOpened {
+        agent_id: open.agent.clone(),
+        incident_id: open.id.as_str().into(),
+        level: Level::P1,
+        provisional: false,
+        version: None,
+        against: None,
+        session_id: Some(open.session.clone()),
+        harms: 1,
+        numbers: Numbers::default(),
+        summary: "a test".to_owned(),
+        basis,
+    };
+    Debt { id: open.id.clone(), key: open.agent.clone(), subject: Some(open.session.clone()), causation, hops: 1, body: body.into() }
+}
+
+/// A log in memory and what is said on it.
+pub(crate) struct World {
+    pub(crate) log: Arc<MemoryLog>,
+    said: u64,
+}
+
+// === impl World ===
+
+impl World {
+    pub(crate) fn new(partitions: u32) -> Self {
+        Self::with_faults(partitions, 0, FaultPlan::default())
+    }
+
+    pub(crate) fn with_faults(partitions: u32, seed: u64, faults: FaultPlan) -> Self {
+        Self { log: MemoryLog::new(MemoryOptions { partitions, seed, faults, ..MemoryOptions::default() }), said: 0 }
+    }
+
+    pub(crate) fn pump(&self) -> Pump<Desk> {
+        self.pump_with(PumpOptions::default())
+    }
+
+    pub(crate) fn pump_with(&self, options: PumpOptions) -> Pump<Desk> {
+        Pump::new(self.log.clone(), options)
+    }
+
+    /// Says at second `at_s` that a session started.
+    pub(crate) fn started(&mut self, at_s: i64, partition: u32, session: &str) {
+        self.say(at_s, partition, session, SessionStarted { version: None, segment: None, channel: None, environment: None }.into());
+    }
+
+    /// Says at second `at_s` that a session ended.
+    pub(crate) fn ended(&mut self, at_s: i64, partition: u32, session: &str) {
+        self.say(at_s, partition, session, SessionEnded { reason: None, version: None }.into());
+    }
+
+    /// Says at second `at_s` that an agent did harm.
+    pub(crate) fn harm(&mut self, at_s: i64, partition: u32) {
+        self.harm_of(at_s, partition, "tests");
+    }
+
+    pub(crate) fn harm_of(&mut self, at_s: i64, partition: u32, category: &str) {
+        let category = category.to_owned();
+        let harm = HarmReported { category, confirmed: true, description: None, reporter: None, version: None };
+        self.say(at_s, partition, "none", harm.into());
+    }
+
+    fn say(&mut self, at_s: i64, partition: u32, session: &str, body: Body) {
+        self.said += 1;
+        let event = Event {
+            key: format!("agent-{partition}").as_str().into(),
+            source: "/platforms/tests".into(),
+            id: format!("fact-{}", self.said).as_str().into(),
+            time: None,
+            subject: Some(session.into()),
+            causation: None,
+            hops: 0,
+            tenant: None,
+            traceparent: None,
+            body,
+        };
+        self.log.set_now(Timestamp(0).plus_s(at_s));
+        self.log
+            .publish_unchecked(vec![Addressed { partition: Partition(partition), record: event.to_raw() }])
+            .expect("the partition exists");
+    }
+
+    /// Every incident on the log, by partition and offset.
+    pub(crate) fn incidents(&self) -> Vec<Record> {
+        self.decisions().into_iter().filter(|record| record.body.kind() == Kind::IncidentOpened).collect()
+    }
+
+    /// Every decision on the log, watermarks too.
+    pub(crate) fn decisions(&self) -> Vec<Record> {
+        let mut decisions = Vec::new();
+        for partition in (0..self.log.partitions()).map(Partition) {
+            let stored = self.log.read(partition, Offset(0), usize::MAX).expect("a memory log can be read");
+            let read = stored.iter().filter_map(|stored| Record::read(stored).ok());
+            decisions.extend(read.filter(|record| record.body.kind().is_decision()));
+        }
+        decisions
+    }
+}
+
+/// Steps until nothing happens any more. What is worth another try is tried again.
+pub(crate) fn settle(pump: &mut Pump<Desk>) -> Step {
+    let mut idle = 0;
+    for _ in 0..STEPS_MAX {
+        match pump.step() {
+            Ok(step) if step.idle => idle += 1,
+            Ok(_) => idle = 0,
+            Err(error) => {
+                assert_eq!(error.fate(), Fate::Retry, "{error:?}");
+                idle = 0;
+            }
+        }
+        // Two in a row: a poll that lagged may be followed by one that does not.
+        if idle == 2 {
+            return pump.step().expect("it was idle");
+        }
+    }
+    panic!("the pump did not come to rest in {STEPS_MAX} steps");
+}

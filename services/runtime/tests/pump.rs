@@ -1,0 +1,350 @@
+//! The pump against the log in memory, fault by fault. The simulator does all of it at once, over many seeds.
+
+mod desk;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use desk::{Desk, SILENCE_S, World, settle};
+use machine::Fold;
+use runtime::log::memory::{CommitFault, FaultPlan};
+use runtime::log::{Addressed, Log};
+use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions};
+use runtime::snapshots::{MemorySnapshots, SnapshotPlace, SnapshotStore, encode};
+use wire::{Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
+
+const ID: &str = "reeve.desk.0";
+
+#[test]
+fn a_debt_is_published_once_and_its_echo_settles_it() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    assert!(settle(&mut pump).restored);
+    world.harm(1, 0);
+    settle(&mut pump);
+    let incidents = world.incidents();
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(incidents[0].event.causation, Some("fact-1".into()));
+    assert_eq!(incidents[0].body.basis().map(|basis| basis.asof), Some(Offset(0)));
+    assert_eq!(pump.status().partitions[0].in_flight, 0);
+    settle(&mut pump);
+    assert_eq!(world.incidents().len(), 1);
+}
+
+#[test]
+fn nothing_is_asked_before_the_log_was_folded_to_its_end() {
+    let mut world = World::new(2);
+    let mut first = world.pump();
+    settle(&mut first);
+    (0..50).for_each(|second| world.harm(second, (second % 2) as u32));
+    settle(&mut first);
+    assert_eq!(world.incidents().len(), 50);
+    drop(first);
+    let mut second = world.pump();
+    loop {
+        let step = second.step().expect("calm weather");
+        assert_eq!(step.published, 0, "the predecessor decided it all");
+        if step.restored && step.idle {
+            break;
+        }
+    }
+    assert_eq!(world.incidents().len(), 50);
+}
+
+#[test]
+fn what_a_lost_transaction_held_is_published_once_in_the_end_whatever_became_of_it() {
+    for fault in [
+        CommitFault::Aborted,
+        CommitFault::CrashBeforeCommit,
+        CommitFault::CrashAfterCommit,
+        CommitFault::DelayedProduce,
+        CommitFault::DelayedCommit,
+        CommitFault::Fenced,
+    ] {
+        let mut world = World::new(2);
+        let mut pump = world.pump();
+        settle(&mut pump);
+        world.harm(1, 0);
+        world.harm(1, 1);
+        world.log.fail_next_commit(ID, fault);
+        let failed = (0..10).any(|_| pump.step().is_err());
+        assert!(failed, "{fault:?} struck");
+        world.harm(2, 0);
+        settle(&mut pump);
+        assert_once(&world, 3, &format!("{fault:?}"));
+    }
+}
+
+#[test]
+fn a_crash_at_any_fault_leaves_everything_owed_and_nothing_repeated() {
+    for fault in [CommitFault::CrashBeforeCommit, CommitFault::CrashAfterCommit, CommitFault::DelayedProduce, CommitFault::DelayedCommit] {
+        let mut world = World::new(1);
+        let mut first = world.pump();
+        settle(&mut first);
+        world.harm(1, 0);
+        world.log.fail_next_commit(ID, fault);
+        assert!((0..10).any(|_| first.step().is_err()));
+        drop(first);
+        settle(&mut world.pump());
+        assert_once(&world, 1, &format!("{fault:?}"));
+    }
+}
+
+#[test]
+fn a_successor_under_another_name_waits_for_what_its_predecessor_left_pending() {
+    let mut world = World::new(1);
+    let mut first = world.pump();
+    settle(&mut first);
+    world.harm(1, 0);
+    world.log.fail_next_commit(ID, CommitFault::DelayedProduce);
+    assert!((0..10).any(|_| first.step().is_err()));
+    drop(first);
+    let mut second = world.pump_with(PumpOptions { ordinal: 1, ..PumpOptions::default() });
+    for _ in 0..20 {
+        let step = second.step().expect("waiting is no error");
+        assert!(!step.restored && step.published == 0, "a transaction is pending on its offset");
+    }
+    world.log.arrive(ID);
+    settle(&mut second);
+    assert_once(&world, 1, "after it arrived");
+}
+
+#[test]
+fn a_reader_who_lags_never_takes_an_unread_acknowledgement_for_silence() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    world.started(0, 0, "s");
+    settle(&mut pump);
+    world.log.stall(Partition(0), 50).expect("it exists");
+    world.ended(SILENCE_S / 2, 0, "s");
+    world.log.set_now(Timestamp(0).plus_s(10 * SILENCE_S));
+    (0..200).for_each(|_| drop(pump.step().expect("calm weather")));
+    assert_eq!(world.incidents(), [], "the session ended in time");
+}
+
+#[test]
+fn every_deadline_before_a_record_is_asked_before_the_record_is_folded() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    world.started(0, 0, "one");
+    world.started(40, 0, "two");
+    world.ended(200, 0, "one");
+    world.ended(201, 0, "two");
+    settle(&mut pump);
+    let basis: Vec<_> = world.incidents().iter().filter_map(|record| record.body.basis().cloned()).collect();
+    let seen: Vec<(Offset, Timestamp)> = basis.iter().map(|basis| (basis.asof, basis.now)).collect();
+    let at = |seconds| Timestamp(0).plus_s(seconds);
+    // The second deadline hides behind the first one, which is in flight: it is asked at the next record's time.
+    assert_eq!(seen, [(Offset(1), at(SILENCE_S)), (Offset(1), at(200))]);
+}
+
+#[test]
+fn a_decision_goes_to_the_partition_that_owed_it_whatever_its_key_would_choose() {
+    let mut world = World::new(4);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    (0..4).for_each(|partition| world.harm(1, partition));
+    settle(&mut pump);
+    for incident in world.incidents() {
+        assert_eq!(incident.key.as_str(), format!("agent-{}", incident.partition));
+    }
+    assert_once(&world, 4, "one in each");
+}
+
+#[test]
+fn partitions_move_between_members_and_nothing_is_decided_twice() {
+    let mut world = World::new(4);
+    let mut first = world.pump();
+    settle(&mut first);
+    let mut second = world.pump_with(PumpOptions { ordinal: 1, ..PumpOptions::default() });
+    for second_of_time in 1..40 {
+        world.harm(second_of_time, (second_of_time % 4) as u32);
+        if second_of_time % 7 == 0 {
+            world.log.rebalance("reeve.desk");
+        }
+        (0..3).for_each(|_| drop((first.step(), second.step())));
+    }
+    for _ in 0..5 {
+        settle(&mut first);
+        settle(&mut second);
+    }
+    assert_once(&world, 39, "two members");
+    assert_eq!(first.status().partitions.len() + second.status().partitions.len(), 4);
+}
+
+#[test]
+fn a_fenced_member_publishes_nothing_and_restores_when_it_is_assigned_again() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    world.harm(1, 0);
+    // The fact is folded; before the decision is committed, the member's session ends.
+    world.log.fail_next_commit(ID, CommitFault::Fenced);
+    assert!((0..10).any(|_| pump.step().is_err()));
+    assert_eq!(world.incidents(), []);
+    assert!(settle(&mut pump).restored);
+    assert_once(&world, 1, "after it came back");
+}
+
+#[test]
+fn more_debts_than_a_transaction_takes_are_published_in_order_in_several() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    let sessions = DECISIONS_PER_TRANSACTION_MAX * 2 + 7;
+    (0..sessions).for_each(|nth| world.started(0, 0, &format!("{nth:05}")));
+    settle(&mut pump);
+    world.log.set_now(Timestamp(0).plus_s(2 * SILENCE_S));
+    let published: Vec<usize> = (0..10).map(|_| pump.step().expect("calm weather").published).filter(|count| *count > 0).collect();
+    assert!(published.iter().all(|count| *count <= DECISIONS_PER_TRANSACTION_MAX), "{published:?}");
+    settle(&mut pump);
+    assert_once(&world, sessions, "all of them");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_is_passed_and_the_room_goes_on() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    let cut = RawRecord { key: Some("agent-0".into()), headers: Vec::new(), value: codec::framing_of(Kind::HarmReported).to_vec().into() };
+    let noise = RawRecord { key: None, headers: Vec::new(), value: vec![7; 30].into() };
+    let records = [cut, noise].map(|record| Addressed { partition: Partition(0), record });
+    world.log.publish_unchecked(records.to_vec()).expect("it exists");
+    world.harm(1, 0);
+    settle(&mut pump);
+    assert_once(&world, 1, "behind two unreadable records");
+    assert!(pump.state(Partition(0)).is_some_and(|fold| fold.asof() >= Offset(3)), "the echo was folded behind them");
+}
+
+#[test]
+fn a_restart_folds_the_tail_behind_the_newest_readable_snapshot() {
+    let store = Arc::new(MemorySnapshots::default());
+    let options = || PumpOptions { snapshots: Some(store.clone()), snapshot_every_records: 10, ..PumpOptions::default() };
+    let mut world = World::new(1);
+    let mut first = world.pump_with(options());
+    settle(&mut first);
+    for second in 0..60 {
+        world.harm(second, 0);
+        settle(&mut first);
+    }
+    first.drain().expect("calm weather");
+    let state = first.state(Partition(0)).expect("held").clone();
+    drop(first);
+    assert_eq!(store.len(), 3, "the newest are kept");
+
+    let folded = |world: &World| {
+        let mut pump = world.pump_with(options());
+        let mut folded = 0;
+        loop {
+            let step = pump.step().expect("calm weather");
+            folded += step.folded;
+            if step.restored && step.idle {
+                assert_eq!(pump.state(Partition(0)), Some(&state));
+                return folded;
+            }
+        }
+    };
+    assert_eq!(folded(&world), 0, "the last snapshot stands at the end");
+    let newest = store.positions("desk", Partition(0)).expect("memory")[0];
+    store.damage(|place, bytes| {
+        if place.position == newest {
+            bytes.truncate(bytes.len() - 1)
+        }
+    });
+    let tail = folded(&world);
+    assert!((1..60).contains(&tail), "an older snapshot stands: {tail}");
+    store.damage(|_, bytes| bytes[0] ^= 1);
+    assert!(folded(&world) > 100, "without any, the log is folded from its start");
+    assert_once(&world, 60, "and nothing is decided again");
+}
+
+#[test]
+fn a_snapshot_that_knows_more_than_the_log_is_not_believed() {
+    let store = Arc::new(MemorySnapshots::default());
+    let position = Offset(1_000);
+    let place = SnapshotPlace { service: "desk", partition: Partition(0), position };
+    assert!(store.put(place, Box::new(move || encode(&Fold::<Desk>::new(Partition(0)), position))));
+    let mut world = World::new(1);
+    let mut pump = world.pump_with(PumpOptions { snapshots: Some(store), ..PumpOptions::default() });
+    settle(&mut pump);
+    world.harm(1, 0);
+    settle(&mut pump);
+    assert_once(&world, 1, "it began at the start");
+}
+
+#[test]
+fn under_all_faults_at_once_every_harm_is_answered_exactly_once_and_no_clock_falls() {
+    let faults = FaultPlan {
+        aborted: 0.1,
+        crash_before_commit: 0.05,
+        crash_after_commit: 0.05,
+        delayed_produce: 0.05,
+        delayed_commit: 0.05,
+        fenced: 0.05,
+        rebalanced: 0.02,
+        lagged: 0.1,
+        stalled: 0.05,
+        duplicated: 0.1,
+    };
+    for seed in 0..60 {
+        let mut world = World::with_faults(2, seed, faults);
+        let options = |ordinal| PumpOptions { ordinal, ..PumpOptions::default() };
+        let mut pumps: Vec<Pump<Desk>> = (0..2).map(|ordinal| world.pump_with(options(ordinal))).collect();
+        for second in 1..80_i64 {
+            world.harm(second * 2, (second % 2) as u32);
+            world.started(second * 2, (second % 2) as u32, &format!("s{second}"));
+            for pump in &mut pumps {
+                (0..second % 5).for_each(|_| drop(pump.step()));
+            }
+            if second % 23 == 0 {
+                let crashed = (second % 2) as usize;
+                pumps[crashed] = world.pump_with(options(crashed as u32));
+            }
+        }
+        world.log.heal();
+        for round in 0..40 {
+            world.log.set_now(Timestamp(0).plus_s(1_000 + round * 10));
+            pumps.iter_mut().for_each(|pump| drop(settle(pump)));
+        }
+        assert_once(&world, 79 * 2, &format!("seed {seed}, faults {:?}", world.log.fault_counts()));
+        assert_no_clock_falls(&world, seed);
+        assert_every_decision_is_owed(&world, seed);
+    }
+}
+
+fn assert_once(world: &World, expected: usize, when: &str) {
+    let incidents = world.incidents();
+    let ids: BTreeSet<&str> = incidents.iter().map(|record| record.id.as_str()).collect();
+    assert_eq!(ids.len(), incidents.len(), "repeated, {when}");
+    assert_eq!(incidents.len(), expected, "lost or invented, {when}");
+}
+
+fn assert_no_clock_falls(world: &World, seed: u64) {
+    for partition in (0..world.log.partitions()).map(Partition) {
+        let mut last = (Offset::BEFORE_ALL, Timestamp::MIN);
+        for decision in world.decisions().iter().filter(|record| record.partition == partition) {
+            let basis = decision.body.basis().expect("it is a decision");
+            assert!(basis.asof < decision.offset, "seed {seed}: {decision:?} knew its own future");
+            assert!(basis.asof >= last.0 && basis.now >= last.1, "seed {seed}: {basis:?} after {last:?}");
+            last = (basis.asof, basis.now);
+        }
+    }
+}
+
+/// The oracle: each decision equals an element of what a fold up to its `asof` owes at its `now`.
+fn assert_every_decision_is_owed(world: &World, seed: u64) {
+    for partition in (0..world.log.partitions()).map(Partition) {
+        let stored = world.log.read(partition, Offset(0), usize::MAX).expect("memory");
+        let records: Vec<Record> = stored.iter().filter_map(|stored| Record::read(stored).ok()).collect();
+        for decision in records.iter().filter(|record| record.body.kind().is_decision()) {
+            let basis = decision.body.basis().expect("it is a decision");
+            let mut fold = Fold::<Desk>::new(partition);
+            records.iter().take_while(|record| record.offset <= basis.asof).for_each(|record| drop(fold.fold(record)));
+            fold.skip(basis.asof, fold.appended());
+            let owed = fold.owed(basis.now);
+            assert!(owed.iter().any(|owed| owed.to_event("desk") == decision.event), "seed {seed}: {decision:?} was not owed: {owed:?}");
+        }
+    }
+}
