@@ -129,7 +129,7 @@ pub struct ModeOrdered {
     /// The mode before.
     pub from_mode: Mode,
     /// What the mode switches off, in words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::bounded::texts")]
     pub switched_off: Vec<String>,
     /// One sentence for people.
     pub summary: String,

@@ -151,10 +151,10 @@ pub struct DecisionMade {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
     /// What it had before it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::bounded::texts")]
     pub context_refs: Vec<String>,
     /// Tools that it used.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::bounded::texts")]
     pub tools: Vec<String>,
     /// Confidence in 0..1 as it stated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,6 +3,7 @@
 //! Every service speaks through this crate and through nothing else. It is the only one that knows Avro
 //! (`codec`), the only one that knows CloudEvents headers (`record`), and it holds the one table of limits.
 
+mod bounded;
 pub mod cloudevents;
 pub mod codec;
 pub mod decisions;

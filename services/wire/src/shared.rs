@@ -211,7 +211,7 @@ pub struct Basis {
     /// Version of the policy in force.
     pub policy: String,
     /// Ids of up to 20 records that it rests on, the opener first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::bounded::texts")]
     pub causes: Vec<String>,
     /// The role that answers for what happens next.
     pub accountable: String,
