@@ -30,7 +30,7 @@ struct State {
     floor: Timestamp,
     /// What the write under way is dated. Its records are not visible yet.
     writing: Option<Timestamp>,
-    /// Writes so far.
+    /// Writes so far that brought records.
     commits: u64,
 }
 
@@ -65,11 +65,11 @@ impl Heads {
         (stamp, state.heads.clone())
     }
 
-    /// Ends the write: with the new heads if it took place.
+    /// Ends the write: with the new heads if it took place. Offsets alone wake nobody: there is nothing new to read.
     pub(super) fn finish(&self, written: Option<Vec<Head>>) {
         let mut state = locked(&self.state);
         state.writing = None;
-        if let Some(heads) = written {
+        if let Some(heads) = written.filter(|heads| *heads != state.heads) {
             state.heads = heads;
             state.commits += 1;
             self.committed.notify_all();

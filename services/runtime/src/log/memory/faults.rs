@@ -99,6 +99,11 @@ pub enum CommitFault {
     Fenced,
 }
 
+/// Questions from readers until a delayed produce or commit arrives, at most.
+pub(super) const DELAY_QUESTIONS_MAX: u32 = 40;
+/// More questions than anybody asks.
+const NEVER: u32 = u32::MAX;
+
 /// Where chance comes from.
 pub(super) struct Dice {
     rng: ChaCha8Rng,
@@ -135,10 +140,14 @@ impl Dice {
         self.rng.random_range(1..=max.max(1))
     }
 
-    /// What becomes of the next commit, counted.
-    pub(super) fn commit_fault(&mut self, transactional_id: &str) -> Option<CommitFault> {
+    /// What becomes of the next commit, counted, and after how many questions what it delays arrives. What was ordered
+    /// by name waits to be let.
+    pub(super) fn commit_fault(&mut self, transactional_id: &str) -> Option<(CommitFault, u32)> {
         let ordered = self.ordered.get_mut(transactional_id).and_then(VecDeque::pop_front);
-        let fault = ordered.or_else(|| self.drawn_commit_fault())?;
+        let (fault, questions) = match ordered {
+            Some(fault) => (fault, NEVER),
+            None => (self.drawn_commit_fault()?, self.up_to(DELAY_QUESTIONS_MAX)),
+        };
         let count = match fault {
             CommitFault::Aborted => &mut self.counts.aborted,
             CommitFault::CrashBeforeCommit => &mut self.counts.crash_before_commit,
@@ -148,7 +157,7 @@ impl Dice {
             CommitFault::Fenced => &mut self.counts.fenced,
         };
         *count += 1;
-        Some(fault)
+        Some((fault, questions))
     }
 
     fn drawn_commit_fault(&mut self) -> Option<CommitFault> {

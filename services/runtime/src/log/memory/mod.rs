@@ -92,7 +92,8 @@ impl MemoryLog {
         self.change(|state| state.dice.plan = faults);
     }
 
-    /// The next commit under this transactional id meets this fault; told again, the one after it.
+    /// The next commit under this transactional id meets this fault; told again, the one after it. What it delays stays
+    /// on its way until [`Self::arrive`], a successor, or the broker's patience ends it.
     pub fn fail_next_commit(&self, transactional_id: &str, fault: CommitFault) {
         self.change(|state| state.dice.order(transactional_id, fault));
     }

@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use machine::mutants::{Mutant, broken};
 use wire::{Offset, Partition, Timestamp};
 
-use super::faults::{CommitFault, Dice, FaultPlan};
+use super::faults::{CommitFault, DELAY_QUESTIONS_MAX, Dice, FaultPlan};
 use super::shelf::Shelf;
 use crate::log::coordinator::Coordinator;
 use crate::log::dedupe::{Known, Planned, UniqueKey, plan, unique_key};
-use crate::log::{Addressed, AppendError, Appended, CommitError, LogError, Transaction, no_partition};
+use crate::log::{Addressed, AppendError, Appended, CommitError, LogError, Membership, Transaction, no_partition};
 
 /// How long a broker keeps a transaction open that nobody ends.
 const TRANSACTION_TIMEOUT_S: i64 = 5;
-/// Questions from readers until a delayed produce or commit arrives, at most.
-const DELAY_QUESTIONS_MAX: u32 = 40;
 
 /// Everything behind the log's one lock.
 pub(super) struct State {
@@ -158,8 +157,12 @@ impl State {
         coordinator: &std::sync::Arc<Coordinator>,
         transaction: Transaction,
     ) -> Result<Vec<Offset>, CommitError> {
+        let transaction = if broken(Mutant::NoGroupMetadata) { unfenced(id, transaction) } else { transaction };
         let carried: Vec<Partition> = transaction.offsets.iter().map(|(partition, _)| *partition).collect();
-        let admitted = coordinator.admit(transaction.membership.as_ref(), Vec::new());
+        let admitted = match broken(Mutant::NoGroupMetadata) {
+            true => Ok(None),
+            false => coordinator.admit(transaction.membership.as_ref(), Vec::new()).map(Some),
+        };
         let membership = transaction.membership.clone().ok_or(CommitError::NoMembership)?;
         self.dice.counts.zombie_refused += u64::from(admitted.is_err());
         admitted?;
@@ -178,8 +181,9 @@ impl State {
         self.meet(id, coordinator, &membership)
     }
 
-    fn meet(&mut self, id: &str, coordinator: &Coordinator, membership: &crate::log::Membership) -> Result<Vec<Offset>, CommitError> {
-        let fault = self.dice.commit_fault(id);
+    fn meet(&mut self, id: &str, coordinator: &Coordinator, membership: &Membership) -> Result<Vec<Offset>, CommitError> {
+        let (fault, questions) = self.dice.commit_fault(id).unzip();
+        let questions = questions.unwrap_or(0);
         if fault != Some(CommitFault::DelayedProduce) {
             self.land_produce(id);
         }
@@ -204,12 +208,10 @@ impl State {
             }
             Some(CommitFault::CrashBeforeCommit) => Err(CommitError::Unknown { reason: "the commit was lost".to_owned() }),
             Some(CommitFault::DelayedProduce) => {
-                let questions = self.dice.up_to(DELAY_QUESTIONS_MAX);
                 self.delay(id, Arrives::Produce(questions));
                 Err(CommitError::Unknown { reason: "the records were not acknowledged in time".to_owned() })
             }
             Some(CommitFault::DelayedCommit) => {
-                let questions = self.dice.up_to(DELAY_QUESTIONS_MAX);
                 self.delay(id, Arrives::Commit(questions));
                 Err(CommitError::Unknown { reason: "the commit was not acknowledged in time".to_owned() })
             }
@@ -330,4 +332,10 @@ impl State {
         }
         self.changes += 1;
     }
+}
+
+/// What a broker makes of a transaction without group metadata: its offsets belong to nobody, and nobody is fenced.
+fn unfenced(id: &str, transaction: Transaction) -> Transaction {
+    let membership = Membership { group: String::new(), member: id.to_owned(), generation: 0 };
+    Transaction { offsets: Vec::new(), membership: Some(membership), ..transaction }
 }
