@@ -19,12 +19,15 @@ pub type Verdict = Result<(), String>;
 /// Between two facts, deadlines are asked at most this often: a room that owes for ever breaks the law of settling.
 const ASKS_MAX: usize = 10_000;
 
+/// An echo crosses facts, not minutes: a transaction lives at most this long, then what it holds is on the log or owed anew.
+const UNDER_WAY_S_MAX: i64 = 5;
+
 /// How decisions come home.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     /// The room is asked after this many facts.
     pub batch: usize,
-    /// A decision comes home after this many further facts.
+    /// A decision comes home after this many further facts, and after [`UNDER_WAY_S_MAX`] at the latest.
     pub echo_delay: usize,
 }
 
@@ -202,7 +205,7 @@ struct Desk<M: Machine> {
     log: Vec<Record>,
     fold: Fold<M>,
     heard: usize,
-    under_way: VecDeque<(usize, Decision)>,
+    under_way: VecDeque<(usize, Timestamp, Decision)>,
     in_flight: BTreeSet<RecordId>,
 }
 
@@ -223,17 +226,30 @@ impl<M: Machine> Desk<M> {
     fn ask(&mut self, now: Timestamp) {
         for decision in self.fold.owed(now) {
             if self.in_flight.insert(decision.id.clone()) {
-                self.under_way.push_back((self.heard + self.schedule.echo_delay, decision));
+                self.under_way.push_back((self.heard + self.schedule.echo_delay, now, decision));
             }
         }
     }
 
     fn bring_home(&mut self, now: Timestamp) {
-        while self.under_way.front().is_some_and(|(home_at, _)| *home_at <= self.heard) {
-            if let Some((_, decision)) = self.under_way.pop_front() {
-                self.append(now, decision.to_event(M::SERVICE));
-                self.in_flight.remove(&decision.id);
-            }
+        while self.under_way.front().is_some_and(|(home_at, _, _)| *home_at <= self.heard) {
+            self.bring_first_home(now);
+        }
+    }
+
+    /// Whether anything had to be home by `time`.
+    fn bring_late_home(&mut self, time: Timestamp) -> bool {
+        let said = self.log.len();
+        while let Some(at) = self.under_way.front().map(|(_, asked, _)| asked.plus_s(UNDER_WAY_S_MAX)).filter(|at| *at <= time) {
+            self.bring_first_home(at.max(self.fold.appended()));
+        }
+        self.log.len() > said
+    }
+
+    fn bring_first_home(&mut self, now: Timestamp) {
+        if let Some((_, _, decision)) = self.under_way.pop_front() {
+            self.append(now, decision.to_event(M::SERVICE));
+            self.in_flight.remove(&decision.id);
         }
     }
 
@@ -244,13 +260,16 @@ impl<M: Machine> Desk<M> {
             now = now.max(self.fold.next_due().filter(|due| until.is_none_or(|until| *due <= until)).unwrap_or(now));
             self.ask(now);
             if until.is_none() {
-                self.heard = self.under_way.back().map_or(self.heard, |(home_at, _)| self.heard.max(*home_at));
+                self.heard = self.under_way.back().map_or(self.heard, |(home_at, _, _)| self.heard.max(*home_at));
             }
             let said = self.log.len();
             self.bring_home(now);
             let due = self.fold.next_due().is_some_and(|due| until.is_none_or(|until| due <= until));
             if self.log.len() == said && (!due || !self.under_way.is_empty()) {
-                return Ok(());
+                if !until.is_some_and(|until| self.bring_late_home(until)) {
+                    return Ok(());
+                }
+                now = now.max(self.fold.appended());
             }
         }
         Err(format!("after {ASKS_MAX} asks the room still owes {:?}", self.fold.owed(now)))
