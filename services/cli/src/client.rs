@@ -127,12 +127,13 @@ impl Client {
     async fn checked(&self, answer: Response) -> Result<Response, Failure> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
-            status => match rejected(status, &body_of(answer).await) {
-                Rejected::Failed(failure) => Err(failure),
-                Rejected::Faults(faults) => {
-                    Err(Failure::refused("the request is refused").with_lines(faults.into_iter().map(|(_, fault)| fault).collect()))
+            status => {
+                match rejected(status, &body_of(answer).await) {
+                    Rejected::Failed(failure) => Err(failure),
+                    Rejected::Faults(faults) => Err(Failure::new(Exit::Refused, "the request is refused")
+                        .with_lines(faults.into_iter().map(|(_, fault)| fault).collect())),
                 }
-            },
+            }
         }
     }
 
@@ -193,7 +194,11 @@ fn rejected(status: StatusCode, problem: &Value) -> Rejected {
         return Rejected::Faults(faults.iter().map(fault).collect());
     }
     let detail = problem.get("detail").or_else(|| problem.get("title")).and_then(Value::as_str);
-    let sentence = detail.map_or_else(|| format!("Reeve answers {status}"), |detail| format!("Reeve answers {status}: {detail}"));
+    let sentence = match detail {
+        Some(detail) if status == StatusCode::NOT_FOUND => detail.to_owned(),
+        Some(detail) => format!("Reeve answers {status}: {detail}"),
+        None => format!("Reeve answers {status}"),
+    };
     let exit = match status.as_u16() {
         503 => Exit::TryAgain,
         400..500 => Exit::Refused,

@@ -49,10 +49,9 @@ impl Exit {
     /// The error code that has a page on what ends so, where one page fits all of it.
     fn code(self) -> Option<Code> {
         match self {
-            Self::Refused => Some(Code::FactRefused),
             Self::Unavailable => Some(Code::ReeveUnreachable),
             Self::TryAgain => Some(Code::TooBusy),
-            Self::Usage | Self::NoInput | Self::Internal => None,
+            Self::Usage | Self::Refused | Self::NoInput | Self::Internal => None,
         }
     }
 }
@@ -75,14 +74,14 @@ impl Failure {
         Self::new(Exit::Usage, sentence)
     }
 
-    /// What was given is refused.
+    /// A fact that was given is refused.
     pub fn refused(sentence: impl Into<String>) -> Self {
-        Self::new(Exit::Refused, sentence)
+        Self::coded(Code::FactRefused, sentence)
     }
 
     /// What was asked for is not there: no fault of any fact.
     pub fn unknown(sentence: impl Into<String>) -> Self {
-        Self { exit: Exit::Refused as u8, code: None, sentence: sentence.into(), lines: Vec::new() }
+        Self::new(Exit::Refused, sentence)
     }
 
     /// A fault of Reeve itself.

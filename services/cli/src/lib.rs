@@ -13,6 +13,7 @@ mod kpis;
 pub mod output;
 mod publish;
 mod runbook;
+mod sentence;
 mod standing;
 mod status;
 mod tail;

@@ -58,11 +58,16 @@ fn tell_all(report: &Report, target: &Target) -> Result<(), Failure> {
 }
 
 async fn tell_one(agent: &AgentReport, target: &Target) -> Result<(), Failure> {
-    let mut table = output::table(["ROOM", "MATTER", "STATE", "SO FAR", "NEEDED", ""]);
-    let count = |count: Option<u64>| count.map_or_else(String::new, |count| count.to_string());
+    let mut table = output::table(["ROOM", "MATTER", "STATE", "SO FAR", ""]);
     for standing in &agent.standings {
         let Standing { room, matter, state, n, needed, detail, .. } = standing;
-        table.add_row([room, matter, state, &count(*n), &count(*needed), detail.as_deref().unwrap_or_default()]);
+        let so_far = match (n, needed) {
+            (Some(n), Some(needed)) => format!("{n} of {needed}"),
+            (Some(n), None) => n.to_string(),
+            (None, Some(needed)) => format!("none of {needed}"),
+            (None, None) => String::new(),
+        };
+        table.add_row([room, matter, state, &so_far, detail.as_deref().unwrap_or_default()]);
     }
     output::line(format!("{}\n", agent.agent))?;
     output::line(table)?;

@@ -4,8 +4,9 @@ use futures::StreamExt;
 use serde_json::Value;
 use wire::Kind;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::output;
+use crate::sentence::{kind_name, said};
 use crate::target::{Filter, TargetArgs};
 
 const EXAMPLES: &str = "\
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
     /// Only this kind, such as `rollback.ordered`; may be given several times.
-    #[arg(long = "kind", value_name = "KIND", value_parser = known_kind)]
+    #[arg(long = "kind", value_name = "KIND", value_delimiter = ',', value_parser = known_kind)]
     kinds: Vec<Kind>,
     /// Only this agent.
     #[arg(long)]
@@ -56,11 +57,18 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         follow: args.follow,
     };
     let mut events = target.events(&filter).await?;
+    let (mut told, mut cursor) = (0, String::new());
     while let Some(event) = events.next().await {
         let event = event?;
-        if args.json { output::json_line(&event)? } else { output::line(readable(&event))? }
+        if args.json {
+            output::json_line(&event)?
+        } else {
+            output::line(readable(&event))?
+        }
+        told += 1;
+        output::text(&event, "/cursor").clone_into(&mut cursor);
     }
-    Ok(())
+    if filter.follow && filter.limit != Some(told) { Err(broken_off(&cursor)) } else { Ok(()) }
 }
 
 /// One event as a line: when, about whom, what kind, and the most telling of what it says.
@@ -70,33 +78,10 @@ pub(crate) fn readable(event: &Value) -> String {
     format!("{}  {:<14} {kind:<22}{session} {}", output::text(event, "/recordedtime"), output::text(event, "/partitionkey"), said(event))
 }
 
-/// The name of the event's kind; an unknown type stays as it is.
-pub(crate) fn kind_name(event: &Value) -> &str {
-    let ce_type = output::text(event, "/type");
-    ce_type.strip_prefix("io.reeve.").and_then(|rest| rest.strip_suffix(".v1")).unwrap_or(ce_type)
-}
-
-/// A decision has a sentence for people; a fact is told by its short fields.
-pub(crate) fn said(event: &Value) -> String {
-    if let Some(summary) = event.pointer("/data/summary").and_then(Value::as_str) {
-        return summary.to_owned();
-    }
-    let Some(fields) = event.get("data").and_then(Value::as_object) else { return String::new() };
-    let short = |value: &Value| match value {
-        Value::String(text) => Some(shortened(text)),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    };
-    let pairs: Vec<_> = fields.iter().filter_map(|(name, value)| Some(format!("{name}={}", short(value)?))).collect();
-    pairs.join(" ")
-}
-
-/// Characters of one field on a readable line.
-const FIELD_CHARS_MAX: usize = 48;
-
-fn shortened(text: &str) -> String {
-    let plain = text.chars().map(|char| if char.is_control() { ' ' } else { char });
-    if text.chars().count() <= FIELD_CHARS_MAX { plain.collect() } else { plain.take(FIELD_CHARS_MAX).chain("...".chars()).collect() }
+/// Whoever follows wants no end: this one is Reeve's.
+fn broken_off(cursor: &str) -> Failure {
+    let go_on = if cursor.is_empty() { String::new() } else { format!("; go on with --from {cursor}") };
+    Failure::new(Exit::Unavailable, format!("Reeve ended the stream{go_on}"))
 }
 
 fn known_kind(name: &str) -> Result<Kind, String> {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Found, causes};
 use crate::output::text;
-use crate::tail::{kind_name, said};
+use crate::sentence::{kind_name, said};
 
 /// The tree from `root` down, a record a line, its rule and numbers below it.
 pub(super) fn readable(root: &str, found: &Found) -> String {

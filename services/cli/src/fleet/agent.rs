@@ -20,8 +20,8 @@ use crate::fleet::scenario::{Scenario, Stroke};
 use crate::fleet::sessions::{SUCCESS_OF_GOOD, Session};
 
 /// How often the platform says that it is alive, and how long it asks to be waited for.
-const BEAT_EVERY: Duration = Duration::from_secs(5);
-const BEAT_PROMISED_S: i64 = 15;
+const BEAT_EVERY: Duration = Duration::from_secs(4);
+const BEAT_PROMISED_S: i64 = 10;
 /// How long a platform that is shut down in order asks to be waited for: a day.
 const PAUSE_PROMISED_S: i64 = 86_400;
 

@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::fleet::orders::Order;
 use crate::output::text;
-use crate::tail::kind_name;
+use crate::sentence::kind_name;
 use crate::target::Filter;
 
 /// What is known of an agent.

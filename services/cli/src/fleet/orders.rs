@@ -9,7 +9,7 @@ use wire::Kind;
 use crate::client::{Client, Lines};
 use crate::failure::Failure;
 use crate::output::text;
-use crate::tail::kind_name;
+use crate::sentence::kind_name;
 
 /// Orders that wait to be obeyed.
 const WAITING_MAX: usize = 64;

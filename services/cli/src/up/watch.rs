@@ -11,7 +11,7 @@ use serde_json::Value;
 use wire::{Kind, Offset, Partition, cloudevents};
 
 use crate::output::{self, text, time_of_day};
-use crate::tail::said;
+use crate::sentence::said;
 
 /// Records read at once.
 const PAGE_RECORDS: usize = 256;
@@ -122,7 +122,10 @@ fn tell((words, colour): (&str, Colour), event: &Value, format: LogFormat, colou
 fn sentence(event: &Value) -> String {
     let level = event.pointer("/data/level").and_then(Value::as_str).map(|level| format!("{level} ")).unwrap_or_default();
     let rule = event.pointer("/data/basis/rule").and_then(Value::as_str).map(|rule| format!(" [{rule}]")).unwrap_or_default();
-    format!("{level}{}{rule}{}", said(event), numbers(event))
+    let said = said(event);
+    // The agent stands at the beginning of the line already.
+    let said = said.strip_prefix(text(event, "/partitionkey")).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&said);
+    format!("{level}{said}{rule}{}", numbers(event))
 }
 
 fn numbers(event: &Value) -> String {
