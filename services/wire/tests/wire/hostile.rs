@@ -32,8 +32,11 @@ thread_local! {
     static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
+/// Changes the bytes of a value in place.
+type Mutate = fn(&mut Vec<u8>, &mut ChaCha8Rng);
+
 /// What may happen to the bytes of a value.
-const MUTATIONS: &[(&str, fn(&mut Vec<u8>, &mut ChaCha8Rng))] = &[
+const MUTATIONS: &[(&str, Mutate)] = &[
     ("truncation", |bytes, rng| bytes.truncate(rng.random_range(0..bytes.len()))),
     ("bit flip", |bytes, rng| {
         let at = rng.random_range(0..bytes.len());
@@ -178,6 +181,18 @@ fn a_mutant_in_json_is_refused_with_a_reason_or_is_within_its_limits() {
 fn the_sample_of_every_kind_is_within_its_limits() {
     for kind in Kind::ALL {
         assert_eq!(Event::from_raw(&event(*kind).to_raw()), Ok(event(*kind)), "{kind}");
+    }
+}
+
+#[test]
+fn an_event_that_is_well_is_checked_without_an_allocation() {
+    for kind in Kind::ALL {
+        let event = event(*kind);
+        // The table is indexed once for the process.
+        assert_eq!(limits::check(&event), []);
+        LARGEST.set(0);
+        let faults = limits::check(&event);
+        assert_eq!((faults.len(), LARGEST.get()), (0, 0), "{kind}");
     }
 }
 
