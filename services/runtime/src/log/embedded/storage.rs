@@ -1,5 +1,7 @@
 //! The file: which tables there are, and how they are read and written.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -12,6 +14,8 @@ use crate::log::dedupe::{BodyDigest, Known, UniqueKey};
 
 /// The file's name in its folder.
 const FILE_NAME: &str = "log.redb";
+/// Its name while it is begun.
+const NEW_FILE_NAME: &str = "log.redb.new";
 /// The only format that this code reads and writes.
 const FORMAT: u64 = 1;
 /// Memory that the store may keep pages in. Rooms read at the end of the log, where few pages are.
@@ -50,11 +54,8 @@ impl Storage {
     /// Opens the file in `dir`, or begins it with this many partitions. What is stored wins over what is asked.
     pub(super) fn open(dir: &Path, partitions: u32) -> Result<Self, LogError> {
         std::fs::create_dir_all(dir).map_err(failed("the folder cannot be made"))?;
-        let opened = Database::builder().set_cache_size(CACHE_BYTES).create(dir.join(FILE_NAME));
-        let store = opened.map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => LogError::Held { path: dir.display().to_string() },
-            other => failed("the file cannot be opened")(other),
-        })?;
+        let file = dir.join(FILE_NAME);
+        let store = if file.exists() { open_store(dir, &file)? } else { begin_store(dir, &file, partitions)? };
         let partitions = begin_or_check(&store, partitions)?;
         Ok(Self { store, partitions })
     }
@@ -167,6 +168,38 @@ impl<'w> Tables<'w> {
 /// An error of the store as the log's, with what was tried.
 pub(super) fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> LogError {
     move |error| LogError::Storage { reason: format!("{what}: {error}") }
+}
+
+/// The store in a file, which is begun if it is not there.
+fn open_store(dir: &Path, file: &Path) -> Result<Database, LogError> {
+    Database::builder().set_cache_size(CACHE_BYTES).create(file).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => LogError::Held { path: dir.display().to_string() },
+        other => failed("the file cannot be opened")(other),
+    })
+}
+
+/// Begins the store under another name and gives it its own once it is whole: a crash meanwhile leaves no file that
+/// nobody can open. The name is given by a link, which never takes it from a file that somebody else began.
+fn begin_store(dir: &Path, file: &Path, partitions: u32) -> Result<Database, LogError> {
+    let new = dir.join(NEW_FILE_NAME);
+    let store = match open_store(dir, &new) {
+        Ok(store) => store,
+        Err(held @ LogError::Held { .. }) => return Err(held),
+        // What a crash left of an earlier beginning.
+        Err(_) => {
+            std::fs::remove_file(&new).map_err(failed("an unfinished file cannot be removed"))?;
+            open_store(dir, &new)?
+        }
+    };
+    begin_or_check(&store, partitions)?;
+    match std::fs::hard_link(&new, file) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(LogError::Held { path: dir.display().to_string() }),
+        Err(error) => return Err(failed("the file cannot be given its name")(error)),
+    }
+    std::fs::remove_file(&new).map_err(failed("the file's first name cannot be removed"))?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("the folder cannot be flushed"))?;
+    Ok(store)
 }
 
 /// Writes format and partitions into a new file, or checks those of an old one. The partitions that count.
