@@ -1,0 +1,9 @@
+//! Recorded sessions of real agents through the real command, and the whole house end to end.
+//!
+//! Every test runs the `reeve` that `make build` leaves, on folders of its own. Without the recordings the tests of
+//! them say that they are skipped, and pass.
+
+mod figures;
+mod ground;
+mod recordings;
+mod refused;
