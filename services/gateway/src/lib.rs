@@ -7,9 +7,11 @@
 mod accept;
 mod access;
 mod body;
+mod events;
 pub mod metrics;
 mod orders;
 mod problem;
+mod query;
 mod serve;
 mod stream;
 mod translate;
@@ -20,7 +22,7 @@ use std::time::{Duration, Instant};
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 use axum::{Router, http::Uri};
 use runtime::log::Log;
 use tokio::sync::Semaphore;
@@ -75,12 +77,12 @@ pub fn router(log: Arc<dyn Log>, options: GatewayOptions) -> Router {
         bodies: Arc::new(Semaphore::new(options.bodies_bytes_max)),
         options,
     });
-    let events = axum::routing::post(accept::accept);
-    let orders = get(orders::orders);
+    let events = get(events::events).post(accept::accept).fallback(method_not_allowed);
+    let orders = get(orders::orders).fallback(method_not_allowed);
     Router::new()
         .route(EVENTS_ROUTE, observed(events, EVENTS_ROUTE, &gateway))
         .route(ORDERS_ROUTE, observed(orders, ORDERS_ROUTE, &gateway))
-        .fallback_service(observed(MethodRouter::new().fallback(not_found), NO_ROUTE, &gateway).with_state(Arc::clone(&gateway)))
+        .fallback_service(observed(any(not_found), NO_ROUTE, &gateway).with_state(Arc::clone(&gateway)))
         .with_state(gateway)
         .layer(CatchPanicLayer::custom(|_panic| {
             Problem::new(ProblemKind::Broken, "the gateway broke down over this request").into_response()
@@ -90,7 +92,7 @@ pub fn router(log: Arc<dyn Log>, options: GatewayOptions) -> Router {
 /// A route whose every answer is counted, refusals by their faults.
 fn observed(route: MethodRouter<Arc<Gateway>>, name: &'static str, gateway: &Arc<Gateway>) -> MethodRouter<Arc<Gateway>> {
     let state = (Arc::clone(gateway), name);
-    route.fallback(method_not_allowed).layer(middleware::from_fn_with_state(state, observe))
+    route.layer(middleware::from_fn_with_state(state, observe))
 }
 
 async fn observe(State((gateway, route)): State<(Arc<Gateway>, &'static str)>, request: Request, next: Next) -> Response {

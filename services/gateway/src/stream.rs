@@ -13,8 +13,8 @@ use crate::Gateway;
 use crate::problem::{Problem, ProblemKind};
 use crate::serve::Drain;
 
-/// Pieces that wait for a slow client; then the reader of the log waits, too.
-const PIECES_MAX: usize = 16;
+/// Pieces that wait for a slow client; then the reader of the log waits, too. A piece of lines is half a mebibyte.
+const PIECES_MAX: usize = 1;
 
 /// Where a stream writes. The stream ends when this is dropped.
 pub(crate) struct Outlet<T> {
