@@ -1,11 +1,11 @@
 //! Everything that the room knows about one agent, and what each fact about it means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use machine::Debt;
 use serde::{Deserialize, Serialize};
 use wire::{
-    Body, Class, HarmReported, IncidentNoted, Level, ModelCalled, NoteAction, Numbers, OutcomeReported, Record, RecordId, Responsibility,
+    Body, Class, HarmReported, IncidentId, IncidentNoted, Level, ModelCalled, NoteAction, Numbers, OutcomeReported, Record, RecordId, Responsibility,
     Role, RollbackFailed, SessionStarted, Timestamp, ToolReturned, VersionId,
 };
 
@@ -19,6 +19,9 @@ use crate::rules;
 use crate::sessions::{Heard, Key, Session, Sessions};
 use crate::versions::{Ix, Lane, Versions};
 
+/// Closed incidents of one agent that are still known.
+const CLOSED_MAX: usize = 2;
+
 /// One agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Agent {
@@ -28,6 +31,8 @@ pub(crate) struct Agent {
     pub(crate) burn: Burn,
     pub(crate) pulse: Pulse,
     pub(crate) episode: Option<Episode>,
+    /// The incidents that were closed last: a repeated record opens none of them again.
+    closed: VecDeque<IncidentId>,
     pub(crate) people: BTreeMap<Responsibility, String>,
     pub(crate) tally: Tally,
     /// The last fact: what time alone brings about began with it.
@@ -299,8 +304,22 @@ impl Agent {
         episode.note(noted);
         if noted.action == NoteAction::Resolve {
             debts.push(episode.resolved(Some(&noted.author), trigger, desk));
-            self.episode = None;
+            self.close();
         }
+    }
+
+    /// Ends the open incident.
+    pub(crate) fn close(&mut self) {
+        let Some(episode) = self.episode.take() else { return };
+        if self.closed.len() == CLOSED_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back(episode.incident_id);
+    }
+
+    /// Whether an incident was closed a short while ago.
+    pub(crate) fn is_over(&self, incident: &IncidentId) -> bool {
+        self.closed.contains(incident)
     }
 
     /// Opens an incident over a finding, or joins it to the one that is open.
@@ -330,7 +349,7 @@ impl Agent {
             Recovery::Eased { from } => debts.push(episode.eased(from, trigger, desk)),
             Recovery::Over => {
                 debts.push(episode.resolved(None, trigger, desk));
-                self.episode = None;
+                self.close();
             }
         }
     }

@@ -312,11 +312,15 @@ impl Episode {
         (finding.rule == Rule::Harm && rules::is_worth_a_word(self.harms)).then(|| ("aggravated:harms".to_owned(), self.harms))
     }
 
-    /// An aggravation that this state does not owe: it was decided on less than is known now.
+    /// An aggravation that this state does not owe: it was decided on less than is known now. A reason that is known
+    /// already is a repeated record's.
     pub(crate) fn absorb(&mut self, said: &IncidentAggravated, at: Timestamp) {
-        if let Some(rule) = Rule::from_name(&said.basis.rule) {
-            self.causes.entry((rule, said.version.clone())).or_insert_with(|| Cause::new(said.level, at));
+        let Some(rule) = Rule::from_name(&said.basis.rule) else { return };
+        let key = (rule, said.version.clone());
+        if self.causes.contains_key(&key) || self.causes.len() >= CAUSES_MAX {
+            return;
         }
+        self.causes.insert(key, Cause::new(said.level, at));
         if said.level < self.level {
             self.level = said.level;
             self.provisional = said.provisional;

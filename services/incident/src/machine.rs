@@ -105,6 +105,7 @@ impl Incident {
             }
             Body::AccountabilityAssigned(assigned) => drop(known.people.insert(assigned.responsibility, assigned.person.clone())),
             _ => {
+                self.ledger.unlatch(key);
                 let people = std::mem::take(&mut known.people);
                 let desk = Desk { agent: key, policy: &self.policy, people: &people };
                 known.fold(record, desk).into_iter().for_each(|debt| self.ledger.owe(debt));
@@ -161,11 +162,13 @@ fn come_home(known: &mut Agent, record: &Record, ledger: &mut Ledger) {
     let at = record.appended;
     match &record.body {
         Body::IncidentOpened(opened) => {
-            let Some(episode) = &mut known.episode else {
-                known.episode = Some(Episode::adopt(record.id.clone(), opened, at));
+            if known.is_over(&opened.incident_id) {
                 return;
-            };
-            rebind(episode, record, opened, ledger);
+            }
+            match &mut known.episode {
+                None => known.episode = Some(Episode::adopt(record.id.clone(), opened, at)),
+                Some(episode) => rebind(episode, record, opened, ledger),
+            }
         }
         Body::IncidentAggravated(said) => {
             let episode = known.episode.as_mut().filter(|episode| episode.incident_id == said.incident_id);
@@ -173,9 +176,9 @@ fn come_home(known: &mut Agent, record: &Record, ledger: &mut Ledger) {
         }
         Body::IncidentEased(said) => {
             let episode = known.episode.as_mut().filter(|episode| episode.incident_id == said.incident_id);
-            episode.into_iter().for_each(|episode| episode.level = said.level);
+            episode.filter(|episode| episode.level == said.from_level).into_iter().for_each(|episode| episode.level = said.level);
         }
-        Body::IncidentResolved(said) => drop(known.episode.take_if(|episode| episode.incident_id == said.incident_id)),
+        Body::IncidentResolved(said) if known.episode.as_ref().is_some_and(|episode| episode.incident_id == said.incident_id) => known.close(),
         _ => {}
     }
 }
