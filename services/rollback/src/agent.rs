@@ -3,7 +3,7 @@
 use machine::Debt;
 use serde::{Deserialize, Serialize};
 use wire::{
-    AgentId, Automation, CommandAcknowledged, IncidentId, Level, Mode, ModeOrdered, Offset, Record, RecordId, RollbackOrdered,
+    AgentId, Automation, CommandAcknowledged, IncidentId, Kind, Level, Mode, ModeOrdered, Offset, Record, RecordId, RollbackOrdered,
     RollbackProposed, Timestamp, VersionId,
 };
 
@@ -235,7 +235,7 @@ impl Agent {
 
     fn fail(&mut self, key: &AgentId, place: usize, failure: Failure) -> Vec<Debt> {
         let debts = self.failing(key, &self.orders[place], failure);
-        if debts.len() > 1 {
+        if debts.iter().any(|debt| debt.body.kind() == Kind::ModeOrdered) {
             self.mode.moved(Mode::HumanOnly);
         }
         self.orders.remove(place);
