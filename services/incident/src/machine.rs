@@ -178,7 +178,9 @@ fn come_home(known: &mut Agent, record: &Record, ledger: &mut Ledger) {
             let episode = known.episode.as_mut().filter(|episode| episode.incident_id == said.incident_id);
             episode.filter(|episode| episode.level == said.from_level).into_iter().for_each(|episode| episode.level = said.level);
         }
-        Body::IncidentResolved(said) if known.episode.as_ref().is_some_and(|episode| episode.incident_id == said.incident_id) => known.close(),
+        Body::IncidentResolved(said) if known.episode.as_ref().is_some_and(|episode| episode.incident_id == said.incident_id) => {
+            known.close()
+        }
         _ => {}
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::{AgentId, Body, RecordId, SessionId};
 
+use crate::mutants::{self, Mutant};
 use crate::{Decision, Frontier};
 
 /// One owed decision. `asof` and `now` of its body's basis are stamped when it is asked for.
@@ -74,6 +75,15 @@ impl Ledger {
     pub fn settle(&mut self, id: &RecordId) -> Option<Debt> {
         let entry = self.entry_of.remove(id)?;
         self.debts.remove(&entry)
+    }
+
+    /// Does nothing, unless latching is broken on purpose: then the debts of `key` are judged anew at every record, and
+    /// what no longer holds when somebody asks is never heard of.
+    pub fn unlatch(&mut self, key: &AgentId) {
+        if mutants::broken(Mutant::UnlatchedDebts) {
+            let of_key: Vec<RecordId> = self.of(key).map(|debt| debt.id.clone()).collect();
+            of_key.iter().for_each(|id| drop(self.settle(id)));
+        }
     }
 
     /// Whether this decision is owed.

@@ -2,7 +2,7 @@
 //!
 //! For each decision at offset o of a partition: its `asof` is below o; its bytes are those of a decision that the
 //! room owed after folding up to `asof`, at its `now`; its id is unique on the log; per partition and room `asof` and
-//! `now` never fall. At the end of the log nothing is owed. This finds lost, repeated and different decisions; it
+//! `now` never fall, and `now` is not after the first record that the room had not read. At the end nothing is owed. This finds lost, repeated and different decisions; it
 //! cannot see a fact that `apply` itself swallows, which is what laws and stories are for.
 
 use std::collections::BTreeMap;
@@ -89,6 +89,10 @@ fn judge_room(mut room: Box<dyn AnyRoom>, records: &[Read<'_>], end: Timestamp, 
         }
         (asof, now) = (basis.asof, basis.now);
         next = fold_up_to(room.as_mut(), records, next, asof);
+        if let Some(unread) = records.get(next).filter(|unread| unread.stored.appended < now) {
+            let reason = format!("took {now} for now, with {} of {} unread", unread.stored.offset, unread.stored.appended);
+            object(judgement, record, reason);
+        }
         judge_decision(room.as_ref(), record, read.stored, judgement);
     }
     fold_up_to(room.as_mut(), records, next, Offset(i64::MAX));

@@ -1,0 +1,125 @@
+//! What platforms and people say in one seed: several agents, a good version, one that may be bad, harms, silences.
+
+use kit::Teller;
+use kit::facts;
+use kit::lives::BIRTH;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use wire::{Automation, Body, Event, Mode, Role, Timestamp};
+
+/// Agents of a seed, at least.
+pub const AGENTS_MIN: usize = 3;
+/// Facts of a seed, at least; decisions come on top.
+pub const FACTS_MIN: usize = 200;
+
+/// A life in order of time.
+pub(crate) fn life(rng: &mut ChaCha8Rng) -> Vec<(Timestamp, Event)> {
+    let agents = rng.random_range(AGENTS_MIN..=AGENTS_MIN + 2);
+    let mut facts: Vec<(Timestamp, Event)> = (0..agents).flat_map(|number| Agent::new(rng, number).lives(rng)).collect();
+    let mut filler = Agent::new(rng, agents);
+    while facts.len() < FACTS_MIN {
+        facts.extend(filler.lives(rng));
+    }
+    facts.sort_by_key(|(time, _)| *time);
+    facts
+}
+
+struct Agent {
+    name: String,
+    platform: Teller,
+    person: Teller,
+    now: Timestamp,
+    sessions: usize,
+    facts: Vec<(Timestamp, Event)>,
+}
+
+// === impl Agent ===
+
+impl Agent {
+    fn new(rng: &mut ChaCha8Rng, number: usize) -> Self {
+        let name = format!("agent-{number}");
+        let now = BIRTH.plus_s(rng.random_range(0..60));
+        let (platform, person) = (Teller::new(&name), Teller::person("ann", &name));
+        Self { name, platform, person, now, sessions: 0, facts: Vec::new() }
+    }
+
+    /// A good version, then one that is bad more often than not, and whatever else may come between.
+    fn lives(&mut self, rng: &mut ChaCha8Rng) -> Vec<(Timestamp, Event)> {
+        self.fact(None, facts::deployed("v1"));
+        if rng.random_bool(0.85) {
+            self.word(facts::baseline("v1"));
+        }
+        if rng.random_bool(0.2) {
+            self.word(facts::automation(Automation::Propose));
+        }
+        self.serve(rng, "v1", 0.95);
+        self.fact(None, facts::deployed("v2"));
+        let goodness = if rng.random_bool(0.7) { 0.05 } else { 0.9 };
+        self.serve(rng, "v2", goodness);
+        if rng.random_bool(0.5) {
+            self.trouble(rng);
+        }
+        let last = if rng.random_bool(0.6) { "v1" } else { "v2" };
+        self.serve(rng, last, 0.95);
+        std::mem::take(&mut self.facts)
+    }
+
+    fn serve(&mut self, rng: &mut ChaCha8Rng, version: &str, goodness: f64) {
+        for _ in 0..rng.random_range(10..24) {
+            self.session(rng, version, goodness);
+        }
+    }
+
+    fn session(&mut self, rng: &mut ChaCha8Rng, version: &str, goodness: f64) {
+        self.sessions += 1;
+        let id = format!("{}-s{}", self.name, self.sessions);
+        let segment = ["refunds", "bookings"].get(rng.random_range(0..3)).copied();
+        self.fact(Some(&id), facts::started(version, segment));
+        if rng.random_bool(0.5) {
+            self.fact(Some(&id), facts::tool_returned(Some(rng.random_bool(0.2))));
+        }
+        self.now = self.now.plus_s(rng.random_range(0..20));
+        if rng.random_bool(0.95) {
+            self.fact(Some(&id), facts::outcome(Some(rng.random_bool(goodness))));
+        }
+        if rng.random_bool(0.9) {
+            self.fact(Some(&id), facts::ended());
+        }
+        if rng.random_bool(0.1) {
+            self.fact(None, facts::heartbeat(60, Some(version)));
+        }
+        if rng.random_bool(0.03) {
+            self.now = self.now.plus_s(rng.random_range(60..4_000));
+        }
+    }
+
+    fn trouble(&mut self, rng: &mut ChaCha8Rng) {
+        match rng.random_range(0..4) {
+            0 => (0..rng.random_range(1..6)).for_each(|_| self.fact(None, facts::harm(true))),
+            1 => self.fact(None, facts::harm(false)),
+            2 => self.burst(rng),
+            _ => self.word(facts::mode(if rng.random_bool(0.5) { Mode::HumanOnly } else { Mode::Normal })),
+        }
+    }
+
+    fn burst(&mut self, rng: &mut ChaCha8Rng) {
+        let id = format!("{}-burst", self.name);
+        for _ in 0..rng.random_range(30..50) {
+            let mut returned = facts::tool_returned(Some(rng.random_bool(0.95)));
+            returned.by = Role::Agent;
+            returned.version = Some("v2".into());
+            self.fact(Some(&id), returned);
+        }
+    }
+
+    fn fact(&mut self, session: Option<&str>, body: impl Into<Body>) {
+        self.now = self.now.plus_s(1);
+        let event = self.platform.tell(self.now, session, body);
+        self.facts.push((self.now, event));
+    }
+
+    fn word(&mut self, body: impl Into<Body>) {
+        let event = self.person.tell(self.now, None, body);
+        self.facts.push((self.now, event));
+    }
+}
