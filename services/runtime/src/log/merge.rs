@@ -61,6 +61,14 @@ impl Cursor {
         Self::default()
     }
 
+    /// After everything that stands on the log now.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be read.
+    pub fn at_end(log: &dyn Log) -> Result<Self, LogError> {
+        Ok(Self { next: View::of(log)?.ends })
+    }
+
     /// Reads a cursor that was given out as text. The empty text is the start.
     ///
     /// # Errors

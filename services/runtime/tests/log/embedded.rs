@@ -7,7 +7,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use runtime::log::contract::fixtures::{START, append, drain, fact, ids, join, restore, to, transaction};
 use runtime::log::contract::{PARTITIONS, Pending, Subject};
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions, OwnedClock};
-use runtime::log::{Consumer, Log, LogError, Producer};
+use runtime::log::{Log, LogError};
 use tempfile::TempDir;
 use wire::{Offset, Partition, Timestamp};
 
@@ -152,6 +152,16 @@ fn a_file_that_is_no_log_is_refused() {
     std::fs::write(file_in(folder.path()), b"a diary, perhaps").expect("written");
     assert!(matches!(open_with(folder.path(), PARTITIONS, Clock::Wall), Err(LogError::Storage { .. })));
     assert_eq!(std::fs::read(file_in(folder.path())).expect("read"), b"a diary, perhaps", "and left as it was");
+}
+
+#[test]
+fn what_a_crash_left_of_a_beginning_is_begun_anew() {
+    let folder = TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("log.redb.new"), b"half a file").expect("written");
+    append(&*open(folder.path()), 0, &["a"]);
+    assert_eq!(ids(&*open(folder.path()), 0), ["a"]);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("read").map(|entry| entry.expect("read").file_name()).collect();
+    assert_eq!(left, ["log.redb"]);
 }
 
 #[test]

@@ -292,3 +292,97 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::contract::fixtures::{START, fact, to};
+    use crate::log::embedded::clock::{Clock, OwnedClock};
+
+    #[test]
+    fn those_who_wait_are_written_with_the_one_who_leads() {
+        let house = House::new();
+        let mut queue = locked(&house.writer.queue);
+        queue.waiting.push_back((70, append("a")));
+        queue.waiting.push_back((71, append("b")));
+        (queue.tickets, queue.appends_waiting) = (71, 2);
+        drop(queue);
+        assert!(matches!(house.submit(append("c")), Ok(Written::Appended(places)) if places[0].offset == Offset(2)));
+        let queue = locked(&house.writer.queue);
+        assert_eq!(queue.answers.keys().copied().collect::<Vec<_>>(), [70, 71]);
+        assert_eq!(house.heads.wait(0, std::time::Duration::ZERO), 1, "one write for all three");
+    }
+
+    #[test]
+    fn a_job_that_is_refused_takes_no_other_with_it() {
+        let house = House::new();
+        house.submit(append("a")).expect("written");
+        let mut queue = locked(&house.writer.queue);
+        let conflict = Job::Append(vec![to(0, fact("b", "b")), to(0, fact("a", "otherwise"))]);
+        queue.waiting.push_back((70, conflict));
+        (queue.tickets, queue.appends_waiting) = (71, 1);
+        drop(queue);
+        assert!(matches!(house.submit(append("b")), Ok(Written::Appended(places)) if places[0].offset == Offset(1) && !places[0].repeated));
+        assert!(matches!(locked(&house.writer.queue).answers.get(&70), Some(Ok(Written::IdTaken(places))) if *places == [1]));
+    }
+
+    #[test]
+    fn appends_beyond_the_queue_are_told_to_come_again_and_commits_are_not() {
+        let house = House::new();
+        locked(&house.writer.queue).appends_waiting = APPENDS_WAITING_MAX;
+        assert!(matches!(house.submit(append("a")), Err(Failure::Busy)));
+        assert!(matches!(house.submit(Job::Register("room-0".to_owned())), Ok(Written::Registered { epoch: 1 })));
+        assert!(locked(&house.writer.queue).waiting.is_empty());
+    }
+
+    #[test]
+    fn a_leader_that_panics_leaves_nobody_waiting() {
+        let writer = Writer::default();
+        locked(&writer.queue).led = true;
+        drop(Lead { writer: &writer, tickets: vec![7], answers: Vec::new() });
+        let queue = locked(&writer.queue);
+        assert!(!queue.led);
+        assert!(matches!(queue.answers.get(&7), Some(Err(Failure::Unsure(_)))));
+    }
+
+    #[test]
+    fn while_a_write_is_under_way_its_own_date_is_the_latest_that_is_promised() {
+        let clock = OwnedClock::starting_at(START);
+        let heads = Heads::new(Clock::Owned(clock.clone()), vec![Head { end: Offset(0), last: Timestamp::MIN }]);
+        let (stamp, mut after) = heads.begin();
+        clock.set(START.plus_s(60));
+        let told = heads.extent(Partition(0)).expect("it exists");
+        assert_eq!((told.high_watermark, told.quiet_until), (Offset(0), stamp));
+        assert_eq!(heads.now(), stamp);
+        after[0] = Head { end: Offset(1), last: stamp };
+        heads.finish(Some(after));
+        let told = heads.extent(Partition(0)).expect("it exists");
+        assert_eq!((told.high_watermark, told.quiet_until), (Offset(1), START.plus_s(60)));
+    }
+
+    struct House {
+        writer: Writer,
+        storage: Storage,
+        heads: Heads,
+        _folder: tempfile::TempDir,
+    }
+
+    // === impl House ===
+
+    impl House {
+        fn new() -> Self {
+            let folder = tempfile::TempDir::new().expect("a folder");
+            let storage = Storage::open(folder.path(), 1).expect("a new file");
+            let heads = Heads::new(Clock::Wall, storage.heads().expect("it can be read"));
+            Self { writer: Writer::default(), storage, heads, _folder: folder }
+        }
+
+        fn submit(&self, job: Job) -> Answer {
+            self.writer.submit(job, &self.storage, &self.heads)
+        }
+    }
+
+    fn append(id: &str) -> Job {
+        Job::Append(vec![to(0, fact(id, id))])
+    }
+}
