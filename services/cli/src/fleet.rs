@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::fleet::agent::Agent;
 use crate::fleet::known::Known;
 use crate::fleet::outbox::Outbox;
+use crate::output;
 use crate::target::DEFAULT_URL;
 
 pub(crate) use scenario::Scenario;
@@ -79,7 +80,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     wish.on_signals()?;
     let (stop, stopped) = watch::channel(false);
     let fleet = Fleet { client, scenario: args.scenario, size: args.size, tells: true };
-    println!("{} agents report to {}: {}. Ctrl-C ends it.", fleet.size.agents, args.url, fleet.scenario.in_words());
+    output::line(format!("{} agents report to {}: {}. Ctrl-C ends it.", fleet.size.agents, args.url, fleet.scenario.in_words()))?;
     let life = tokio::spawn(fleet.live(stopped));
     wish.wait().await;
     stop.send_replace(true);

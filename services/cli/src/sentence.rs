@@ -27,6 +27,7 @@ pub(crate) fn said(event: &Value) -> String {
             previous => format!("{}, after {previous}", field("version")),
         },
         Some(Kind::CommandAcknowledged) => acknowledged(event),
+        Some(Kind::HarmReported) => harm(event),
         Some(Kind::BaselineDeclared | Kind::QuarantineLifted) => field("version") + &because(),
         Some(Kind::ModeSet) => field("mode") + &because(),
         Some(Kind::AutomationSet) => field("automation") + &because(),
@@ -55,6 +56,13 @@ fn acknowledged(event: &Value) -> String {
         Some(true) => format!("accepted{serves}"),
         _ => format!("refused: {}{serves}", plain(text(event, "/data/reason"), SENTENCE_CHARS_MAX)),
     }
+}
+
+fn harm(event: &Value) -> String {
+    let confirmed = event.pointer("/data/confirmed").and_then(Value::as_bool) == Some(true);
+    let category = plain(text(event, "/data/category"), FIELD_CHARS_MAX);
+    let description = plain(text(event, "/data/description"), SENTENCE_CHARS_MAX);
+    format!("{category}, {}: {description}", if confirmed { "confirmed" } else { "not confirmed yet" })
 }
 
 fn fields(event: &Value) -> String {

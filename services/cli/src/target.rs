@@ -32,7 +32,7 @@ pub enum Target {
     /// One that runs somewhere.
     Url(Client),
     /// The embedded log, opened in this program.
-    Data(Box<Local>),
+    Folder(Box<Local>),
 }
 
 /// Which records of the log are asked for. Empty: all of them, from the beginning.
@@ -84,7 +84,7 @@ impl TargetArgs {
     /// When the address is none, or the folder cannot be opened.
     pub fn open(&self) -> Result<Target, Failure> {
         match &self.data {
-            Some(folder) => Local::open(folder).map(Box::new).map(Target::Data),
+            Some(folder) => Local::open(folder).map(Box::new).map(Target::Folder),
             None => Client::new(&self.url).map(Target::Url),
         }
     }
@@ -95,7 +95,7 @@ impl TargetArgs {
     /// As [`TargetArgs::open`].
     pub fn open_or_begin(&self) -> Result<Target, Failure> {
         match &self.data {
-            Some(folder) => Local::open_or_begin(folder).map(Box::new).map(Target::Data),
+            Some(folder) => Local::open_or_begin(folder).map(Box::new).map(Target::Folder),
             None => Client::new(&self.url).map(Target::Url),
         }
     }
@@ -111,7 +111,7 @@ impl Target {
     pub async fn events(&self, filter: &Filter) -> Result<Events, Failure> {
         match self {
             Self::Url(client) => client.events(filter).await,
-            Self::Data(local) => local.events(filter),
+            Self::Folder(local) => local.events(filter),
         }
     }
 
@@ -122,7 +122,7 @@ impl Target {
     pub async fn publish(&self, events: &[Value]) -> Result<Published, Rejected> {
         match self {
             Self::Url(client) => client.publish(events).await,
-            Self::Data(local) => local.publish(events),
+            Self::Folder(local) => local.publish(events),
         }
     }
 
@@ -133,7 +133,7 @@ impl Target {
     pub async fn standing(&self, agent: Option<&str>) -> Result<Report, Failure> {
         match self {
             Self::Url(client) => client.standing(agent).await,
-            Self::Data(local) => local.standing(agent),
+            Self::Folder(local) => local.standing(agent),
         }
     }
 
@@ -142,7 +142,7 @@ impl Target {
         match self {
             Self::Url(client) if client.base() == DEFAULT_URL => String::new(),
             Self::Url(client) => format!(" --url {}", client.base()),
-            Self::Data(local) => format!(" --data {}", local.folder().display()),
+            Self::Folder(local) => format!(" --data {}", local.folder().display()),
         }
     }
 }

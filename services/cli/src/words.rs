@@ -237,7 +237,7 @@ async fn send(target: &Target, agent: &str, author: &str, body: impl Into<Body>,
 fn later(target: &Target) -> &'static str {
     match target {
         Target::Url(_) => "",
-        Target::Data(_) => "; the rooms act on it at the next `reeve up`",
+        Target::Folder(_) => "; the rooms act on it at the next `reeve up`",
     }
 }
 

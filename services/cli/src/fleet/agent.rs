@@ -18,6 +18,7 @@ use crate::fleet::known::Known;
 use crate::fleet::orders::{Order, Ordered};
 use crate::fleet::scenario::{Scenario, Stroke};
 use crate::fleet::sessions::{SUCCESS_OF_GOOD, Session};
+use crate::output;
 
 /// How often the platform says that it is alive, and how long it asks to be waited for.
 const BEAT_EVERY: Duration = Duration::from_secs(4);
@@ -274,7 +275,8 @@ impl Agent {
 
     fn tell(&self, what: &str) {
         if self.tells {
-            println!("{}  {:<10} {what}", jiff::Timestamp::now().strftime("%H:%M:%S"), self.name);
+            // A terminal that went away does not stop the fleet.
+            let _ = output::line(format!("{}  {:<10} {what}", jiff::Timestamp::now().strftime("%H:%M:%S"), self.name));
         }
     }
 }
