@@ -15,7 +15,7 @@ use rollback::Rollback;
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions, OwnedClock};
 use runtime::log::{Addressed, AppendError, Log, LogError};
 use runtime::pump::{Pump, PumpError, PumpOptions, Step};
-use wire::{Kind, Offset, Partition, Timestamp};
+use wire::{Body, Kind, Offset, Partition, Timestamp};
 
 use super::Report;
 use super::facts::Fact;
@@ -131,14 +131,16 @@ impl House {
         Err(Failure::internal(format!("the rooms did not come to rest within {STEPS_MAX} steps")))
     }
 
-    /// How many of the next facts stand before the next deadline, and before whatever the first of them may bring about.
+    /// How many of the next facts stand before the next deadline, before whatever the first of them may bring about,
+    /// and up to the first that a room may answer at once.
     fn batch_length(&self, facts: &[Fact], due: Option<Timestamp>) -> usize {
         let first = self.date(&facts[0]);
         let fits = |fact: &&Fact| {
             let date = self.date(fact);
             due.is_none_or(|due| date < due) && date <= first.plus_s(BATCH_SECONDS_MAX)
         };
-        facts.iter().take(BATCH_FACTS_MAX).take_while(fits).count().max(1)
+        let fitting = facts.iter().take(BATCH_FACTS_MAX).take_while(fits).count().max(1);
+        facts[..fitting].iter().position(may_be_answered).map_or(fitting, |answered| answered + 1)
     }
 
     /// When the log appends a fact: in its own time, unless the log is further already.
@@ -198,6 +200,15 @@ impl House {
             }
         }
         Ok(decisions)
+    }
+}
+
+/// Whether a room may decide something at this very fact: then nothing that happened later stands before the decision.
+fn may_be_answered(fact: &Fact) -> bool {
+    match &fact.event.body {
+        Body::OutcomeReported(_) | Body::SessionEnded(_) => true,
+        Body::ToolReturned(returned) => returned.failed == Some(true),
+        _ => false,
     }
 }
 

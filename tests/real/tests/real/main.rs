@@ -7,3 +7,4 @@ mod figures;
 mod ground;
 mod recordings;
 mod refused;
+mod regression;
