@@ -2,6 +2,7 @@
 
 mod merged;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,34 +116,26 @@ impl Local {
         }
     }
 
-    /// How one agent stands, or all of them, by folding the log.
+    /// How one agent stands, or all of them, by folding the log; as of the last record of each partition.
     ///
     /// # Errors
-    /// When the log cannot be read, or nothing is known of the agent.
+    /// When the log cannot be read.
     pub fn standing(&self, agent: Option<&str>) -> Result<Report, Failure> {
         let agent = agent.map(AgentId::from);
         let mut report = Report::default();
         for partition in (0..self.log.partitions()).map(Partition) {
             // An agent's whole life lies on one partition.
-            if agent.as_ref().is_none_or(|agent| home(agent, self.log.partitions()) == partition) {
-                self.stand::<Incident>(partition, agent.as_ref(), &mut report)?;
-                self.stand::<Rollback>(partition, agent.as_ref(), &mut report)?;
+            if agent.as_ref().is_some_and(|agent| home(agent, self.log.partitions()) != partition) {
+                continue;
+            }
+            let (incident, rollback) = (self.fold::<Incident>(partition)?, self.fold::<Rollback>(partition)?);
+            let known: BTreeSet<_> = incident.machine().agents().into_iter().chain(rollback.machine().agents()).collect();
+            for known in known.iter().filter(|known| agent.as_ref().is_none_or(|agent| agent == *known)) {
+                report.add(known.as_str(), incident.machine().standing(known, incident.appended()));
+                report.add(known.as_str(), rollback.machine().standing(known, rollback.appended()));
             }
         }
         Ok(report)
-    }
-
-    /// Adds what one room knows of the agents of a partition, as of the partition's last record.
-    fn stand<M: Machine>(&self, partition: Partition, agent: Option<&AgentId>, report: &mut Report) -> Result<(), Failure> {
-        let fold = self.fold::<M>(partition)?;
-        let now = fold.appended();
-        let machine = fold.machine();
-        for known in machine.agents() {
-            if agent.is_none_or(|agent| *agent == known) {
-                report.add(known.as_str(), machine.standing(&known, now));
-            }
-        }
-        Ok(())
     }
 
     fn fold<M: Machine>(&self, partition: Partition) -> Result<Fold<M>, LogError> {

@@ -1,5 +1,6 @@
 //! `GET /v1/status` and `GET /v1/status/{agent}`: what every room knows of agents.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -21,7 +22,7 @@ const QUESTIONS_AT_ONCE: usize = 16;
 /// Why a question has no answer.
 enum Unanswered {
     Room(AskError),
-    NoSuchAgent(String),
+    NoSuchAgent(AgentId),
 }
 
 /// The routes over these rooms.
@@ -30,26 +31,36 @@ pub(super) fn status(rooms: Vec<RoomHandle>) -> Router {
 }
 
 async fn all(State(rooms): State<Arc<Vec<RoomHandle>>>) -> Result<Json<Report>, Unanswered> {
-    let mut questions = Vec::new();
-    for room in rooms.iter() {
-        questions.extend(room.agents().await?.into_iter().map(|agent| (room.clone(), agent)));
-    }
-    report(questions).await.map(Json)
+    report(&rooms, known(&rooms).await?).await.map(Json)
 }
 
 async fn one(State(rooms): State<Arc<Vec<RoomHandle>>>, Path(agent): Path<String>) -> Result<Json<Report>, Unanswered> {
-    let report = report(rooms.iter().map(|room| (room.clone(), AgentId::from(agent.as_str()))).collect()).await?;
-    if report.agents.is_empty() { Err(Unanswered::NoSuchAgent(agent)) } else { Ok(Json(report)) }
+    let agent = AgentId::from(agent);
+    if !known(&rooms).await?.contains(&agent) {
+        return Err(Unanswered::NoSuchAgent(agent));
+    }
+    report(&rooms, BTreeSet::from([agent])).await.map(Json)
 }
 
-async fn report(questions: Vec<(RoomHandle, AgentId)>) -> Result<Report, Unanswered> {
+/// The agents that any room knows.
+async fn known(rooms: &[RoomHandle]) -> Result<BTreeSet<AgentId>, AskError> {
+    let mut known = BTreeSet::new();
+    for room in rooms {
+        known.extend(room.agents().await?);
+    }
+    Ok(known)
+}
+
+/// What every room says of each agent: one that does not know it says what it would need.
+async fn report(rooms: &[RoomHandle], agents: BTreeSet<AgentId>) -> Result<Report, Unanswered> {
+    let questions: Vec<_> = agents.iter().flat_map(|agent| rooms.iter().map(|room| (room.clone(), agent.clone()))).collect();
     let answers = stream::iter(questions).map(|(room, agent)| async move {
         let standings = room.standing(&agent).await?;
         Ok::<_, AskError>((agent, standings))
     });
     let answers: Vec<_> = answers.buffered(QUESTIONS_AT_ONCE).try_collect().await?;
     let mut report = Report::default();
-    for (agent, standings) in answers.into_iter().filter(|(_, standings)| !standings.is_empty()) {
+    for (agent, standings) in answers {
         report.add(agent.as_str(), standings);
     }
     Ok(report)
