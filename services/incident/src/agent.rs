@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use machine::Debt;
 use serde::{Deserialize, Serialize};
 use wire::{
-    Body, Class, HarmReported, IncidentId, IncidentNoted, Level, ModelCalled, NoteAction, Numbers, OutcomeReported, Record, RecordId, Responsibility,
-    Role, RollbackFailed, SessionStarted, Timestamp, ToolReturned, VersionId,
+    Body, Class, HarmReported, IncidentId, IncidentNoted, Level, ModelCalled, NoteAction, Numbers, OutcomeReported, Record, RecordId,
+    Responsibility, Role, RollbackFailed, SessionStarted, Timestamp, ToolReturned, VersionId,
 };
 
 use crate::burn::{Burn, signed};

@@ -203,7 +203,8 @@ fn rebind(episode: &mut Episode, record: &Record, opened: &IncidentOpened, ledge
                 (!says_no_more).then(|| as_aggravation(own, opened))
             }
             Body::IncidentAggravated(own) if own.incident_id == mine => {
-                Some(IncidentAggravated { incident_id: opened.incident_id.clone(), ..own }.into())
+                let says_no_more = own.basis.rule == opened.basis.rule && own.version == opened.version && own.level == own.from_level;
+                (!says_no_more).then(|| IncidentAggravated { incident_id: opened.incident_id.clone(), ..own }.into())
             }
             Body::IncidentEased(own) if own.incident_id == mine => {
                 Some(IncidentEased { incident_id: opened.incident_id.clone(), ..own }.into())

@@ -209,11 +209,6 @@ impl Sessions {
         })
     }
 
-    /// Sessions under way.
-    pub(crate) fn len(&self) -> usize {
-        self.started.len()
-    }
-
     fn forget(&mut self, place: u64) {
         let Some(session) = self.started.remove(&place) else { return };
         self.place_of.remove(&session.key);

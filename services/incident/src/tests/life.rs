@@ -49,6 +49,11 @@ impl Life {
         self.now = until;
     }
 
+    /// Lets time pass while nobody publishes anything.
+    pub(crate) fn wait_silently_s(&mut self, seconds: i64) {
+        self.now = self.now.plus_s(seconds);
+    }
+
     /// Appends a fact and publishes what it brings about.
     pub(crate) fn fact(&mut self, session: Option<&str>, body: impl Into<Body>) -> Record {
         let record = self.append(session, body, 0);
@@ -175,7 +180,6 @@ pub(crate) fn harm(confirmed: bool) -> HarmReported {
     HarmReported { category: "wrong_refund".to_owned(), confirmed, description: None, reporter: None, version: None }
 }
 
-#[allow(dead_code)]
 pub(crate) fn model(failed: Option<bool>) -> ModelCalled {
     ModelCalled {
         model: None,
