@@ -3,6 +3,8 @@
 //! It is synchronous and has no thread, clock or randomness of its own: production steps it from a thread
 //! ([`crate::room`]), the simulator steps it by hand, and both run the same lines.
 
+mod held;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,13 +15,15 @@ use thiserror::Error;
 use wire::partitioner::partition_of;
 use wire::{AgentId, Event, Offset, Partition, Timestamp};
 
+pub use self::held::PartitionStatus;
+use self::held::{Held, Restoring};
 use crate::check;
 use crate::driver::Driver;
 use crate::errors::{Code, Coded};
-use crate::facts::{DecisionPublished, Fact, LagMeasured, PartitionMoved, PartitionRestored, TransactionEnded};
+use crate::facts::{DecisionPublished, Fact, LagMeasured, PartitionMoved, TransactionEnded};
 use crate::laws::Law;
 use crate::log::{Addressed, CommitError, Consumer, Log, LogError, Polled, Producer, Transaction};
-use crate::snapshots::{self, SnapshotPlace, SnapshotStore};
+use crate::snapshots::{self, SnapshotStore};
 
 /// Decisions of one transaction.
 pub const DECISIONS_PER_TRANSACTION_MAX: usize = 500;
@@ -55,23 +59,6 @@ pub struct Pump<M: Machine> {
     offsets_at: Timestamp,
     /// Decisions published by this process: what [`Mutant::CountedIds`] counts.
     published: u64,
-}
-
-/// A partition that this pump drives, and what it last said about it.
-struct Held<M: Machine> {
-    driver: Driver<M>,
-    restoring: Option<Restoring>,
-    committed: Offset,
-    snapshot_at: Timestamp,
-}
-
-/// A restore under way.
-struct Restoring {
-    since: Timestamp,
-    from: Offset,
-    to: Offset,
-    /// What the group had committed: a restored state reaches at least there.
-    committed: Option<Offset>,
 }
 
 /// What one step did.
@@ -125,29 +112,6 @@ pub struct PumpStatus {
     pub arriving: Vec<Partition>,
     /// Partitions that it drives.
     pub partitions: Vec<PartitionStatus>,
-}
-
-/// How one partition of a room stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PartitionStatus {
-    /// The partition.
-    pub partition: Partition,
-    /// The next offset to fold.
-    pub position: Offset,
-    /// Where the partition ends.
-    pub high_watermark: Offset,
-    /// Offsets between both.
-    pub lag: i64,
-    /// The frontier of the last asking.
-    pub now: Timestamp,
-    /// Decisions published and not yet folded.
-    pub in_flight: usize,
-    /// When something falls due.
-    pub next_due: Option<Timestamp>,
-    /// Whether it has been at the log's end since it was assigned.
-    pub restored: bool,
-    /// How much of the restore is done, from 0 to 1.
-    pub progress_ratio: f64,
 }
 
 // === impl PumpOptions ===
@@ -535,57 +499,6 @@ impl<M: Machine> Pump<M> {
             return;
         }
         held.snapshot(&**store, partition, self.log.now());
-    }
-}
-
-// === impl Held ===
-
-impl<M: Machine> Held<M> {
-    fn snapshot_overdue(&self, options: &PumpOptions, now: Timestamp, patience: i64) -> bool {
-        let folded = self.driver.folded_since_snapshot();
-        let waited_us = now.since_us(self.snapshot_at);
-        let enough = folded >= options.snapshot_every_records.saturating_mul(patience.unsigned_abs());
-        folded > 0 && (enough || waited_us >= options.snapshot_every_us.saturating_mul(patience))
-    }
-
-    fn snapshot(&mut self, store: &dyn SnapshotStore, partition: Partition, now: Timestamp) {
-        let (fold, position) = (self.driver.state().clone(), self.driver.position());
-        let place = SnapshotPlace { service: M::SERVICE, partition, position };
-        // Busy: the next one comes soon enough, and waiting here would stop the room.
-        store.put(place, Box::new(move || snapshots::encode(&fold, position)));
-        self.driver.snapshot_taken();
-        self.snapshot_at = now;
-    }
-
-    fn status(&self, partition: Partition, high_watermark: Offset) -> PartitionStatus {
-        let position = self.driver.position();
-        PartitionStatus {
-            partition,
-            position,
-            high_watermark,
-            lag: (high_watermark.0 - position.0).max(0),
-            now: self.driver.now(),
-            in_flight: self.driver.in_flight(),
-            next_due: self.driver.next_due(),
-            restored: self.driver.is_restored(),
-            progress_ratio: self.restoring.as_ref().map_or(1.0, |restoring| restoring.progress_ratio(position)),
-        }
-    }
-}
-
-// === impl Restoring ===
-
-impl Restoring {
-    fn progress_ratio(&self, position: Offset) -> f64 {
-        let whole = (self.to.0 - self.from.0).max(1) as f64;
-        ((position.0 - self.from.0) as f64 / whole).clamp(0.0, 1.0)
-    }
-
-    fn tell<M: Machine>(self, partition: Partition, to: Offset, now: Timestamp) {
-        if let Some(committed) = self.committed {
-            check!(Law::RestoreReachesCommitted, to >= committed, "partition {partition}: restored to {to}, committed {committed}");
-        }
-        PartitionRestored { room: M::SERVICE, partition, from: self.from, to, seconds: now.since_s(self.since).max(0.0) }.emit();
     }
 }
 

@@ -285,6 +285,7 @@ impl<M: Machine> Room<M> {
         ahead_us.map_or(WAIT_MAX, |ahead_us| Duration::from_micros(ahead_us.unsigned_abs()).min(WAIT_MAX))
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
     fn wait_after(&mut self, error: &PumpError) {
         let reason = chain(error);
         self.tell(false, Some(format!("{}: {reason}", error.code())));
@@ -296,6 +297,7 @@ impl<M: Machine> Room<M> {
     }
 
     /// Says how it stands: at once when readiness or trouble changes, else every [`STATUS_EVERY`].
+    #[allow(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
     fn tell(&mut self, ready: bool, trouble: Option<String>) {
         let due = self.told_at.is_none_or(|told_at| told_at.elapsed() >= STATUS_EVERY);
         if !due && ready == self.ready && trouble.is_none() {
