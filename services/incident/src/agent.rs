@@ -82,8 +82,8 @@ impl Agent {
 
     /// When time alone will next owe something; deadlines that owe nothing are nobody's business.
     pub(crate) fn next_debt(&self, desk: Desk<'_>) -> Option<Timestamp> {
-        if !self.time_may_tell(desk.policy) {
-            return None;
+        if !self.pairs_may_tell(desk.policy) {
+            return self.pulse.due().filter(|_| self.silence_is_news());
         }
         let mut ahead = self.clone();
         while let Some(due) = ahead.next_deadline() {
@@ -445,11 +445,15 @@ impl Agent {
         }
     }
 
-    /// Whether the mere passing of time can owe anything: a cheap look before a dear one.
-    fn time_may_tell(&self, policy: &Policy) -> bool {
-        if self.pulse.due().is_some() {
-            return true;
-        }
+    /// Whether a silence would be worth a word.
+    fn silence_is_news(&self) -> bool {
+        let may = self.last.as_ref().is_some_and(|last| last.may);
+        may && self.episode.as_ref().is_none_or(|episode| episode.would_speak_of(Rule::Silence, Level::P2))
+    }
+
+    /// Whether giving up sessions can name a version: a cheap look before a dear one, since every outcome that waits
+    /// for them would have to be a lost pair.
+    fn pairs_may_tell(&self, policy: &Policy) -> bool {
         self.pairs.targets().any(|target| {
             let (good, _, waiting) = self.sessions.backlog(target.version);
             let theirs = if policy.criteria.is_empty() { good } else { waiting };

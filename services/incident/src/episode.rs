@@ -282,6 +282,11 @@ impl Episode {
         Some(desk.debt(id, trigger, body))
     }
 
+    /// Whether a finding that names no version would be worth a word.
+    pub(crate) fn would_speak_of(&self, rule: Rule, level: Level) -> bool {
+        level < self.level || !self.causes.contains_key(&(rule, None)) && self.causes.len() < CAUSES_MAX
+    }
+
     /// Takes a finding in and names the word that it is worth.
     fn weigh(&mut self, finding: &Finding, trigger: &Trigger) -> Option<(String, u64)> {
         let known = (finding.rule, finding.version.clone());

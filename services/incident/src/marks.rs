@@ -37,7 +37,7 @@ impl Marks {
             return None;
         }
         let place = self.len;
-        if place % 4 == 0 {
+        if place.is_multiple_of(4) {
             self.packed.push(u8::MAX);
         }
         let shift = place % 4 * 2;

@@ -299,7 +299,9 @@ impl Reader {
         }
         for row in &rows {
             let lengths = 60..=WINDOW_SECONDS_MAX;
-            if !(row.factor > 0.0 && row.factor <= 1_000.0) || !lengths.contains(&row.long_s) || !lengths.contains(&row.short_s) {
+            let is_sound =
+                row.factor > 0.0 && row.factor <= 1_000.0 && [row.long_s, row.short_s].iter().all(|length_s| lengths.contains(length_s));
+            if !is_sound {
                 self.faults.push(format!("rows: a factor is at most 1000 and a window 60 to {WINDOW_SECONDS_MAX} seconds long"));
             }
         }
