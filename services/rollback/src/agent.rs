@@ -40,8 +40,23 @@ pub(crate) struct Agent {
 pub(crate) struct Told<'a> {
     pub(crate) incident: &'a IncidentId,
     pub(crate) level: Level,
+    /// How bad it was before; absent: it was just opened.
+    pub(crate) from_level: Option<Level>,
+    /// Harms counted so far.
+    pub(crate) harms: i64,
     /// The version that it names as its cause.
     pub(crate) version: Option<&'a VersionId>,
+}
+
+// === impl Told ===
+
+impl Told<'_> {
+    /// Whether there is more to answer than before: a worse level, a version that is named, or further harm. Any other
+    /// trouble joins an incident that was answered at its level already.
+    fn is_worse_than(&self, episode: Option<&Episode>) -> bool {
+        let Some(episode) = episode.filter(|episode| episode.incident == *self.incident) else { return true };
+        self.from_level.is_none_or(|from| self.level < from) || self.version.is_some() || self.harms > episode.harms
+    }
 }
 
 // === impl Agent: incidents ===
@@ -49,10 +64,11 @@ pub(crate) struct Told<'a> {
 impl Agent {
     /// An incident was opened or aggravated: orders what its level asks for, or proposes it.
     pub(crate) fn answer(&mut self, key: &AgentId, record: &Record, told: &Told<'_>, in_force: &InForce) -> Vec<Debt> {
-        let Some(rolled_back) = self.enter(told.incident, told.level).map(|episode| episode.rollback.is_some()) else {
-            return Vec::new();
-        };
-        if !record.may_trigger() {
+        let worse = told.is_worse_than(self.episode.as_ref());
+        let Some(episode) = self.enter(told.incident, told.level) else { return Vec::new() };
+        episode.harms = episode.harms.max(told.harms);
+        let rolled_back = episode.rollback.is_some();
+        if !worse || !record.may_trigger() {
             return Vec::new();
         }
         let culprit = told.version.or(self.versions.serving.as_ref()).cloned();
@@ -91,7 +107,7 @@ impl Agent {
     }
 
     /// The episode of `incident`, opened if it is new; `None` if that incident is over.
-    fn enter(&mut self, incident: &IncidentId, level: Level) -> Option<&Episode> {
+    fn enter(&mut self, incident: &IncidentId, level: Level) -> Option<&mut Episode> {
         if self.closed.as_ref() == Some(incident) {
             return None;
         }

@@ -11,6 +11,8 @@ pub(crate) struct Episode {
     pub(crate) incident: IncidentId,
     /// How bad it is now.
     pub(crate) level: Level,
+    /// Harms that the incident room has told of.
+    pub(crate) harms: i64,
     /// The one rollback of this episode.
     pub(crate) rollback: Option<RecordId>,
     /// The strictest mode that was proposed.
@@ -45,7 +47,7 @@ pub(crate) struct Plan {
 impl Episode {
     pub(crate) fn new(incident: IncidentId, level: Level) -> Self {
         let proposals = BTreeMap::new();
-        Self { incident, level, rollback: None, proposed_mode: None, proposed_rollback: false, proposals }
+        Self { incident, level, harms: 0, rollback: None, proposed_mode: None, proposed_rollback: false, proposals }
     }
 
     /// Of `plan`, what was not proposed yet and is stricter than the mode that stands; `None` if nothing is left.

@@ -10,7 +10,8 @@ use machine::mutants::{self, Mutant};
 use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
 use serde::{Deserialize, Serialize};
 use wire::{
-    AgentId, Body, IncidentId, Kind, Level, PlatformHeartbeat, Record, Responsibility, RoomWatermark, SessionStarted, Timestamp, VersionId,
+    AgentId, Body, IncidentAggravated, IncidentOpened, Kind, PlatformHeartbeat, Record, Responsibility, RoomWatermark, SessionStarted,
+    Timestamp,
 };
 
 use crate::agent::{Agent, Seen, Told};
@@ -174,8 +175,14 @@ fn came_home(agent: &mut Agent, ledger: &mut Ledger, record: &Record, in_force: 
 fn told(agent: &mut Agent, record: &Record, in_force: &InForce) -> Vec<Debt> {
     let key = &record.event.key;
     match &record.body {
-        Body::IncidentOpened(body) => agent.answer(key, record, &told_by(&body.incident_id, body.level, &body.version), in_force),
-        Body::IncidentAggravated(body) => agent.answer(key, record, &told_by(&body.incident_id, body.level, &body.version), in_force),
+        Body::IncidentOpened(IncidentOpened { incident_id: incident, level, harms, version, .. }) => {
+            let told = Told { incident, level: *level, from_level: None, harms: *harms, version: version.as_ref() };
+            agent.answer(key, record, &told, in_force)
+        }
+        Body::IncidentAggravated(IncidentAggravated { incident_id: incident, level, from_level, harms, version, .. }) => {
+            let told = Told { incident, level: *level, from_level: Some(*from_level), harms: *harms, version: version.as_ref() };
+            agent.answer(key, record, &told, in_force)
+        }
         Body::IncidentResolved(body) => agent.resolved(key, record, &body.incident_id, in_force).into_iter().collect(),
         Body::ModeSet(body) => vec![agent.mode_set(key, record, body.mode, in_force)],
         Body::RollbackAccepted(body) => agent.accepted(key, record, &body.proposal_id, in_force),
@@ -209,10 +216,6 @@ fn note(agent: &mut Agent, record: &Record, in_force: &InForce) {
         }
         _ => {}
     }
-}
-
-fn told_by<'a>(incident: &'a IncidentId, level: Level, version: &'a Option<VersionId>) -> Told<'a> {
-    Told { incident, level, version: version.as_ref() }
 }
 
 /// The time that has passed when `record` is folded: an own decision knew its `now`, which may be ahead of the log's.

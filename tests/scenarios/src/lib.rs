@@ -1,14 +1,14 @@
 //! Stories that a product owner can read. `script` reads one, `told` lives it through and writes down what was decided.
 //!
 //! A story is lines of `TIME AGENT WORDS...`; `#` starts a comment. TIME is since the story's begin (`90s`, `5m`,
-//! `1h30m`, `2d`), or since the line before with a `+`. What an agent's platform and people can say:
+//! `1h30m`, `2d`), or since the end of the line before with a `+`. What an agent's platform and people can say:
 //!
 //! ```text
 //! 0s   billing  deployed v1
 //! 0s   billing  baseline v1 by ann
 //! 1m   billing  starts s1 on v2 in refunds        (later: `succeeds s1`, `fails s1`, `ends s1`)
 //! 1m   billing  runs 12 sessions on v2 in refunds every 5s and fails
-//! 1m   billing  tool fails 20 times every 1s      (or `works`; `model` likewise)
+//! 1m   billing  tool fails on v2 20 times every 1s   (or `works`; `model` likewise)
 //! 1m   billing  harm confirmed 3 times every 10s  (or `suspected`)
 //! 1m   billing  beats every 30s serving v2
 //! 1m   billing  acknowledges serving v1           (the last order; or `refuses`)

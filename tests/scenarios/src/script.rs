@@ -13,7 +13,8 @@ pub struct Line {
     pub said: Said,
 }
 
-/// What a line says.
+/// What a line says: `N` times, versions `V`, segments `G`, people `P`.
+#[expect(missing_docs, reason = "the grammar of each line names its fields")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Said {
     /// `deployed V`
@@ -28,10 +29,10 @@ pub enum Said {
     Ends(String),
     /// `runs N sessions on V [in G] every T and succeeds|fails|ends`
     Runs { count: i64, version: String, segment: Option<String>, every_s: i64, success: Option<bool> },
-    /// `tool fails|works [N times every T]`
-    Tool { failed: bool, count: i64, every_s: i64 },
-    /// `model fails|works [N times every T]`
-    Model { failed: bool, count: i64, every_s: i64 },
+    /// `tool fails|works on V [N times every T]`
+    Tool { failed: bool, version: String, count: i64, every_s: i64 },
+    /// `model fails|works on V [N times every T]`
+    Model { failed: bool, version: String, count: i64, every_s: i64 },
     /// `harm confirmed|suspected [N times every T]`
     Harm { confirmed: bool, count: i64, every_s: i64 },
     /// `beats every T [serving V] [N times]`
@@ -72,10 +73,26 @@ pub fn parse(story: &str) -> Result<Vec<Line>, String> {
         }
         let number = index + 1;
         let line = line(text, last_s).ok_or_else(|| format!("line {number} makes no sense: {text}"))?;
-        last_s = line.0;
+        last_s = line.0 + line.2.lasts_s();
         lines.push(Line { number, at_s: line.0, agent: line.1, said: line.2 });
     }
     Ok(lines)
+}
+
+// === impl Said ===
+
+impl Said {
+    /// Seconds from the first to the last thing that the line tells of.
+    fn lasts_s(&self) -> i64 {
+        match self {
+            Self::Runs { count, every_s, .. }
+            | Self::Tool { count, every_s, .. }
+            | Self::Model { count, every_s, .. }
+            | Self::Harm { count, every_s, .. }
+            | Self::Beats { count, every_s, .. } => (count - 1) * every_s,
+            _ => 0,
+        }
+    }
 }
 
 fn line(text: &str, last_s: i64) -> Option<(i64, String, Said)> {
@@ -116,8 +133,8 @@ fn said(words: &[&str]) -> Option<Said> {
                 _ => return None,
             },
         },
-        "tool" => Said::Tool { failed: failed(words.get(1)?)?, count, every_s },
-        "model" => Said::Model { failed: failed(words.get(1)?)?, count, every_s },
+        "tool" => Said::Tool { failed: failed(words.get(1)?)?, version: after(words, "on")?.to_owned(), count, every_s },
+        "model" => Said::Model { failed: failed(words.get(1)?)?, version: after(words, "on")?.to_owned(), count, every_s },
         "harm" => Said::Harm { confirmed: *words.get(1)? == "confirmed", count, every_s },
         "beats" => Said::Beats { every_s, serving: serving(), count },
         "acknowledges" => Said::Answers { accepted: true, serving: serving() },

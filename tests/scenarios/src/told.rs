@@ -60,10 +60,14 @@ impl Story {
                     self.run(agent, at_s + index * every_s, version, segment.as_deref(), *success);
                 }
             }
-            Said::Tool { failed, count, every_s } => {
-                self.repeat(agent, at_s, *count, *every_s, &facts::tool_returned(Some(*failed)).into())
+            Said::Tool { failed, version, count, every_s } => {
+                let returned = ToolReturned { version: Some(version.as_str().into()), ..facts::tool_returned(Some(*failed)) };
+                self.repeat(agent, at_s, *count, *every_s, &returned.into());
             }
-            Said::Model { failed, count, every_s } => self.repeat(agent, at_s, *count, *every_s, &model_called(*failed).into()),
+            Said::Model { failed, version, count, every_s } => {
+                let called = ModelCalled { version: Some(version.as_str().into()), ..model_called(*failed) };
+                self.repeat(agent, at_s, *count, *every_s, &called.into());
+            }
             Said::Harm { confirmed, count, every_s } => self.repeat(agent, at_s, *count, *every_s, &facts::harm(*confirmed).into()),
             Said::Beats { every_s, serving, count } => {
                 self.repeat(agent, at_s, *count, *every_s, &facts::heartbeat(*every_s, serving.as_deref()).into());

@@ -32,6 +32,7 @@ stories! {
     one_bad_of_a_hundred_burns_at_one
     nothing_is_done_that_nobody_acknowledged
     a_late_acknowledgement_comes_too_late
+    a_lesser_trouble_joins_an_answered_incident
     a_refused_order_has_failed
     an_unaccepted_proposal_executes_nothing
     a_version_without_outcomes_is_never_proven
