@@ -18,10 +18,13 @@ pub(crate) fn reeve_path() -> PathBuf {
     path
 }
 
-/// A command line of `reeve`, which asks no environment where Reeve is.
+/// A command line of `reeve`. What the environment sets for a Reeve is none of the test's.
 pub(crate) fn reeve<const N: usize>(args: [&str; N]) -> Command {
     let mut command = Command::new(reeve_path());
-    command.env_remove("REEVE_URL").args(args);
+    std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("REEVE_")).for_each(|name| {
+        command.env_remove(name);
+    });
+    command.args(args);
     command
 }
 

@@ -3,8 +3,11 @@
 //! Every test runs the `reeve` that `make build` leaves, on folders of its own. Without the recordings the tests of
 //! them say that they are skipped, and pass.
 
+mod distance;
+mod end_to_end;
 mod figures;
 mod ground;
 mod recordings;
 mod refused;
 mod regression;
+mod running;
