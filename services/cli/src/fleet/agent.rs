@@ -50,7 +50,7 @@ pub(super) struct Agent {
 /// Something that an agent does at its time.
 enum Act {
     Start,
-    Say(SessionId, Body),
+    Say(SessionId, Box<Body>),
     Beat,
     Strike(Stroke),
     Obey(Order),
@@ -155,7 +155,7 @@ impl Agent {
                 self.plan(due + pause, Act::Start);
                 self.start_session(due);
             }
-            Act::Say(session, body) => self.say(Some(session), body).await,
+            Act::Say(session, body) => self.say(Some(session), *body).await,
             Act::Beat => {
                 self.plan(due + BEAT_EVERY, Act::Beat);
                 self.beat(BEAT_PROMISED_S).await;
@@ -178,7 +178,7 @@ impl Agent {
         let id = SessionId::from(format!("{}-{}-{}", self.name, self.run, self.started));
         let session = Session { version: version.as_ref(), ordinal, success };
         for (after, body) in session.facts(&mut self.rng) {
-            self.plan(at + after, Act::Say(id.clone(), body));
+            self.plan(at + after, Act::Say(id.clone(), Box::new(body)));
         }
     }
 
