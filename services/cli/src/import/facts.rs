@@ -202,3 +202,91 @@ fn translate(event: Value) -> Result<Event, String> {
     let faults = |faults: Vec<wire::Refusal>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     cloudevents::parse_structured(event.to_string().as_bytes(), Door::Public).map_err(faults)
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::{Body, Role};
+
+    use super::super::recording::Spent;
+    use super::*;
+
+    #[test]
+    fn ids_tell_sources_sessions_turns_and_kinds_apart_and_nothing_else() {
+        let place = |line| Place { file: format!("{line}.jsonl").into(), line, turn: None };
+        let ids = |session: &Session, line| -> Vec<String> {
+            let facts = of_session(session, &place(line), &Naming::default()).expect("nothing is refused");
+            facts.iter().map(|fact| fact.event.id.to_string()).collect()
+        };
+        let session = session();
+        let here = ids(&session, 1);
+        assert_eq!(here, ids(&session, 7), "another file and line");
+        let distinct: std::collections::BTreeSet<_> = here.iter().collect();
+        assert_eq!(distinct.len(), here.len(), "turns and kinds");
+        for other in [Session { id: "t".to_owned(), ..session.clone() }, Session { source: None, ..session.clone() }] {
+            assert!(ids(&other, 1).iter().all(|id| !here.contains(id)), "another session or source");
+        }
+    }
+
+    #[test]
+    fn what_the_source_does_not_tell_stays_absent() {
+        let bare = Session { id: "s".to_owned(), domain: Some("travel".to_owned()), ..Session::default() };
+        let facts = of_session(&bare, &place(), &Naming::default()).expect("nothing is refused");
+        let [started, ended] = &facts[..] else { panic!("no outcome was told: {facts:?}") };
+        assert_eq!(started.event.source.as_str(), "/platforms/recorded/agents/travel");
+        assert!(matches!(&started.event.body, Body::SessionStarted(told) if told.version.is_none() && told.segment.is_none()));
+        assert!(matches!(&ended.event.body, Body::SessionEnded(told) if told.reason.is_none()));
+        assert_eq!((started.event.time, ended.event.time), (None, None));
+    }
+
+    #[test]
+    fn what_a_turn_took_is_a_fact_of_its_own() {
+        let facts = of_session(&session(), &place(), &Naming::default()).expect("nothing is refused");
+        let kinds: Vec<_> = facts.iter().map(|fact| fact.event.body.kind().name()).collect();
+        assert_eq!(kinds, ["session.started", "message.posted", "model.called", "message.posted", "outcome.reported", "session.ended"]);
+    }
+
+    #[test]
+    fn an_undated_turn_stands_after_the_last_dated_one_and_carries_no_time() {
+        let facts = of_session(&session(), &place(), &Naming::default()).expect("nothing is refused");
+        let undated = &facts[3];
+        assert_eq!((undated.at, undated.event.time), (Some(Timestamp(1_750_000_001_000_000)), None));
+    }
+
+    #[test]
+    fn options_name_agent_and_version_and_leave_the_ids() {
+        let naming = Naming { agent: Some("shop assistant".to_owned()), version: Some("v7".to_owned()) };
+        let facts = of_session(&session(), &place(), &naming).expect("nothing is refused");
+        assert_eq!(facts[0].event.key.as_str(), "shop assistant");
+        assert!(facts[0].event.source.as_str().ends_with("/agents/shop%20assistant"), "{}", facts[0].event.source);
+        assert!(matches!(&facts[0].event.body, Body::SessionStarted(told) if told.version == Some("v7".into())));
+        let own = of_session(&session(), &place(), &Naming::default()).expect("nothing is refused");
+        assert_eq!(facts[0].event.id, own[0].event.id);
+    }
+
+    #[test]
+    fn platforms_of_sources_that_look_alike_differ() {
+        let names = ["a/results/x.json", "b/results/x.json", "a/results/X.json"].map(|source| platform_of(Some(source)));
+        assert!(names.iter().all(|name| name.starts_with("recorded-x-")), "{names:?}");
+        assert!(names[0] != names[1] && names[0] != names[2] && names[1] != names[2], "{names:?}");
+    }
+
+    fn session() -> Session {
+        let message = |index, at, spent| Turn { index, act: Act::Message { text: None }, role: Role::Agent, at, spent };
+        let second = |second| Some(Timestamp(1_750_000_000_000_000).plus_s(second));
+        Session {
+            id: "s".to_owned(),
+            source: Some("results/x.json".to_owned()),
+            domain: Some("travel".to_owned()),
+            agent_model: Some("v1".to_owned()),
+            started_at: second(0),
+            ended_at: second(9),
+            success: Some(false),
+            turns: vec![message(0, second(1), Some(Spent { tokens_in: Some(3), ..Spent::default() })), message(1, None, None)],
+            ..Session::default()
+        }
+    }
+
+    fn place() -> Place {
+        Place { file: "s.jsonl".into(), line: 1, turn: None }
+    }
+}

@@ -3,6 +3,9 @@
 //! Everything is read, translated and checked before the first fact is published, so that a file with a fault leaves
 //! no half of itself behind. Ids are derived from what was recorded: the same command again adds what is missing, and
 //! nothing else.
+//!
+//! With `--skip-bad` a session with a fault is left out whole, because a session with a hole would be counted as another
+//! one. A fact that the log holds with another content is left out alone: the rest of its session stands there already.
 
 mod facts;
 mod lived;
@@ -14,7 +17,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use indicatif::ProgressBar;
 use serde::Serialize;
 use wire::VersionId;
 
@@ -106,7 +108,6 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 /// The facts of all files in the order of publishing.
 fn read(args: &Args, report: &mut Report) -> Result<Vec<Fact>, Failure> {
     let naming = Naming { agent: args.agent.clone(), version: args.version.clone() };
-    let bar = ProgressBar::hidden();
     let mut plan = Plan::default();
     for file in &args.files {
         for line in recording::lines(file, &args.segment).map_err(|error| unreadable(file, &error))? {
@@ -116,7 +117,6 @@ fn read(args: &Args, report: &mut Report) -> Result<Vec<Fact>, Failure> {
                 Ok(facts) => plan.add(facts),
                 Err(fault) => report.leave_out(fault, args.skip_bad)?,
             }
-            bar.inc(1);
         }
     }
     report.sessions = plan.sessions();

@@ -1,10 +1,12 @@
 //! A version that is worse than the declared baseline is taken back, in whatever order the two served.
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::ground::{folder, import, json, say, tail};
+use crate::ground::{folder, import, json, kpis, reeve, say, tail};
 use crate::recordings::{self, Recording};
 
 const RECORDING: &str = "tau2_bench/sierra_model_training.jsonl.gz";
@@ -68,6 +70,27 @@ fn the_order_of_lines_changes_no_decision() {
 }
 
 #[test]
+fn imports_that_are_killed_again_and_again_end_in_the_same_one_order() {
+    let Some(recording) = recordings::named(RECORDING) else { return };
+    let data = folder();
+    let mut kills = 0;
+    for patience_ms in [150, 300, 450, 600, 300, 200] {
+        let mut child = import(data.path(), &[&recording.path], &["--baseline", BASELINE])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the command starts");
+        std::thread::sleep(Duration::from_millis(patience_ms));
+        child.kill().expect("it can be killed");
+        kills += usize::from(child.wait().expect("it ended").code().is_none());
+    }
+    json(&mut import(data.path(), &[&recording.path], &["--baseline", BASELINE]));
+    assert_taken_back_once(data.path(), &format!("killed {kills} times"));
+    let figures = kpis(data.path());
+    assert_eq!((&figures["sessions"], &figures["turns"]), (&recording.figures["sessions"], &recording.figures["turns"]));
+}
+
+#[test]
 fn without_a_baseline_nothing_is_ordered() {
     let Some(recording) = recordings::named(RECORDING) else { return };
     let data = folder();
@@ -100,6 +123,9 @@ fn assert_taken_back_once(log: &Path, order: &str) -> Value {
     let modes = tail(log, &["mode.ordered"]);
     assert_eq!(modes.last().map(|mode| &mode["data"]["mode"]), Some(&json!("human_only")), "{order}: {modes:?}");
 
+    assert_evidence(log, AGENTS[0], "12 of 40 pairs differ: lost 12, won 0, e = 630.", order);
+    assert_evidence(log, AGENTS[1], "9 of 20 pairs differ: lost 6, won 3, e = 1.0", order);
+
     let numbers = opened["data"]["numbers"].clone();
     assert!(numbers["e"].as_f64().is_some_and(|e| e >= 100.0) && numbers["won"] == json!(0), "{order}: {numbers}");
     say(&format!(
@@ -112,6 +138,16 @@ fn assert_taken_back_once(log: &Path, order: &str) -> Value {
         numbers["e"].as_f64().unwrap_or_default(),
     ));
     numbers
+}
+
+/// What the comparison of both versions has come to, as `reeve status` tells it.
+fn assert_evidence(log: &Path, agent: &str, expected: &str, order: &str) {
+    let report = json(reeve(["status", agent, "--json", "--data"]).arg(log));
+    let standings = report["agents"][0]["standings"].as_array().expect("standings are a list");
+    let regression = format!("regression of {CANDIDATE} against {BASELINE}");
+    let standing = standings.iter().find(|standing| standing["matter"].as_str().is_some_and(|matter| matter.starts_with(&regression)));
+    let detail = standing.and_then(|standing| standing["detail"].as_str()).unwrap_or_default();
+    assert!(detail.starts_with(expected), "{order}, {agent}: {detail} in {standings:#?}");
 }
 
 /// Sessions of a version of telecom that are part of what the incident was decided on: those started no later than the
