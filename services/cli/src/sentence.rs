@@ -62,7 +62,8 @@ fn harm(event: &Value) -> String {
     let confirmed = event.pointer("/data/confirmed").and_then(Value::as_bool) == Some(true);
     let category = plain(text(event, "/data/category"), FIELD_CHARS_MAX);
     let description = plain(text(event, "/data/description"), SENTENCE_CHARS_MAX);
-    format!("{category}, {}: {description}", if confirmed { "confirmed" } else { "not confirmed yet" })
+    let confirmed = if confirmed { "confirmed" } else { "not confirmed yet" };
+    if description.is_empty() { format!("{category}, {confirmed}") } else { format!("{category}, {confirmed}: {description}") }
 }
 
 fn fields(event: &Value) -> String {

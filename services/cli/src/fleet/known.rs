@@ -86,3 +86,40 @@ impl Known {
             .expect("a log holds fewer versions than there are numbers")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn known(events: &[Value]) -> Known {
+        let mut known = Known::default();
+        let mut orders = BTreeMap::new();
+        events.iter().for_each(|event| known.learn(event, &mut orders));
+        known.open_orders = orders.into_values().collect();
+        known
+    }
+
+    fn event(kind: &str, data: Value) -> Value {
+        json!({"id": format!("id of {kind}"), "type": format!("io.reeve.{kind}.v1"), "partition": 2, "offset": 7, "data": data})
+    }
+
+    #[test]
+    fn a_fleet_started_again_deploys_a_version_that_is_new_there() {
+        let deployed = event("version.deployed", json!({"version": "billing-v2"}));
+        let known = known(&[event("baseline.declared", json!({"version": "billing-v1"})), deployed]);
+        assert_eq!(known.new_version("billing"), VersionId::from("billing-v3"));
+        assert_eq!(Known::default().new_version("billing"), VersionId::from("billing-v1"));
+    }
+
+    #[test]
+    fn an_order_that_nobody_acknowledged_is_still_open_and_an_acknowledged_one_is_not() {
+        let order = event("rollback.ordered", json!({"to_version": "v1", "ack_timeout_s": 60}));
+        let acknowledged = event("command.acknowledged", json!({"order_id": "id of rollback.ordered", "serving_version": "v1"}));
+        let open = known(std::slice::from_ref(&order));
+        assert_eq!((open.open_orders.len(), open.last_order.as_deref()), (1, Some("2:7")));
+        let done = known(&[order, acknowledged]);
+        assert_eq!((done.open_orders.len(), done.serving), (0, Some(VersionId::from("v1"))));
+    }
+}

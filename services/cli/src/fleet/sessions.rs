@@ -119,3 +119,41 @@ fn outcome(success: bool, by_agent: bool, rng: &mut ChaCha8Rng) -> Body {
     }
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use wire::Kind;
+
+    use super::*;
+
+    fn kinds(session: Session<'_>) -> Vec<Kind> {
+        session.facts(&mut ChaCha8Rng::seed_from_u64(1)).iter().map(|(_, body)| body.kind()).collect()
+    }
+
+    #[test]
+    fn every_session_begins_tells_its_outcome_and_ends() {
+        let version = VersionId::from("v1");
+        for version in [Some(&version), None] {
+            let kinds = kinds(Session { version, ordinal: 3, success: 0.5 });
+            assert_eq!(kinds.first(), Some(&Kind::SessionStarted));
+            assert_eq!(kinds[kinds.len() - 2..], [Kind::OutcomeReported, Kind::SessionEnded]);
+        }
+    }
+
+    #[test]
+    fn what_a_human_handles_calls_no_model() {
+        assert!(!kinds(Session { version: None, ordinal: 0, success: 0.5 }).contains(&Kind::ModelCalled));
+    }
+
+    #[test]
+    fn every_fact_of_a_session_passes_the_limits() {
+        let version = VersionId::from("v1");
+        let session = Session { version: Some(&version), ordinal: 0, success: 0.5 };
+        for (_, body) in session.facts(&mut ChaCha8Rng::seed_from_u64(7)) {
+            let mut event = crate::fact::event("/platforms/simulation/agents/billing", "billing", body);
+            event.subject = Some("s-1".into());
+            assert_eq!(wire::limits::check(&event), []);
+        }
+    }
+}
