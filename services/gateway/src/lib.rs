@@ -45,7 +45,7 @@ const NO_ROUTE: &str = "none";
 #[derive(Clone, Debug)]
 pub struct GatewayOptions {
     /// Where its metrics are registered.
-    pub registry: prometheus::Registry,
+    pub registry: metrics::Registry,
     /// How long a request's body may take.
     pub body_timeout: Duration,
     /// How often a stream of orders that has nothing to tell says that it is still there.
@@ -121,7 +121,7 @@ async fn method_not_allowed() -> Problem {
 impl Default for GatewayOptions {
     fn default() -> Self {
         Self {
-            registry: prometheus::Registry::new(),
+            registry: metrics::Registry::new(),
             body_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             streams_max: 256,

@@ -1,7 +1,9 @@
 //! What the gateway counts. Names are declared here, once, and are part of what dashboards and alerts rest on.
 
 use axum::http::Method;
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+pub(crate) use prometheus::IntGauge;
+pub use prometheus::Registry;
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts};
 
 /// Requests, by route, method and status code.
 pub const HTTP_REQUESTS_TOTAL: &str = "reeve_http_requests_total";

@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use futures::Stream;
-use prometheus::IntGauge;
 use runtime::log::LogError;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::Gateway;
+use crate::metrics::IntGauge;
 use crate::problem::{Problem, ProblemKind};
 use crate::serve::Drain;
 

@@ -112,7 +112,7 @@ async fn requests_in_one_go_are_answered_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_slow_senders_do_not_keep_a_quick_one_out_for_long() {
+async fn two_hundred_slow_senders_do_not_keep_a_quick_one_out_for_long() {
     let limits = ServeLimits { connections_max: 64, header_timeout: SHORT, ..ServeLimits::default() };
     let house = House::with(GatewayOptions::default(), limits).await;
     let mut slow = Vec::new();
