@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::standing::Report;
 
-pub use local::{Local, Merged, PARTITIONS, TOPIC};
+pub use local::{Local, PARTITIONS, TOPIC};
 
 /// The options by which every command says where Reeve is.
 #[derive(Clone, Debug, clap::Args)]

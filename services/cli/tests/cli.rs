@@ -109,6 +109,15 @@ fn filters_let_through_what_they_name() {
 }
 
 #[test]
+fn a_cursor_goes_on_after_its_record() {
+    let folder = Folder::with(&[session("s-1", true), session("s-2", false)].concat());
+    let all = folder.json_lines(&["tail", "--json"]);
+    let cursor = all[3]["cursor"].as_str().expect("every record has one").to_owned();
+    assert_eq!(folder.json_lines(&["tail", "--json", "--from", &cursor]), all[4..]);
+    folder.run(&["tail", "--from", "nonsense"], USAGE);
+}
+
+#[test]
 fn what_is_published_again_adds_nothing() {
     let folder = Folder::with(&session("s-1", true));
     let again = folder.publish(&session("s-1", true), 0);

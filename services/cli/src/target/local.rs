@@ -1,6 +1,6 @@
 //! The embedded log in a folder, opened in this program: the same libraries, without a server.
 
-mod merged;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use machine::{Fold, Machine};
 use rollback::Rollback;
 use runtime::driver;
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
+use runtime::log::merge::Cursor;
 use runtime::log::{Addressed, AppendError, Log, LogError};
 use serde_json::Value;
 use wire::cloudevents::{Door, parse_structured, to_structured};
 use wire::{AgentId, Event, Kind, Offset, Partition, Record, StoredRecord};
 
+use self::reading::Reading;
 use crate::failure::{Exit, Failure};
 use crate::standing::Report;
 use crate::target::{Events, Filter, Published, Rejected};
-
-pub use merged::Merged;
 
 /// Name of the topic, wherever nobody chose another.
 pub const TOPIC: &str = "agent-events";
@@ -70,18 +70,17 @@ impl Local {
     /// # Errors
     /// When the log cannot be read.
     pub fn events(&self, filter: &Filter) -> Result<Events, Failure> {
-        if filter.follow || filter.from.is_some() {
-            return Err(Failure::usage("a folder that is opened here is read from its beginning to its end: nobody else can write to it"));
+        if filter.follow {
+            return Err(Failure::usage("a folder that is opened here cannot be followed: nobody else can write to it"));
         }
-        let filter = Sieve::new(filter);
-        let limit = filter.limit.unwrap_or(usize::MAX);
+        let from = Cursor::parse(filter.from.as_deref().unwrap_or_default()).map_err(|error| Failure::usage(error.to_string()))?;
+        let sieve = Sieve::new(filter);
         let topic = self.log.topic().to_owned();
-        let records = Merged::new(self.log.clone())?;
-        let events = records.filter_map(move |stored| match stored {
-            Ok(stored) => filter.admits(&stored).then(|| Ok(to_structured(&stored, &topic, None))),
+        let events = Reading::new(self.log.clone(), from).filter_map(move |read| match read {
+            Ok((stored, cursor)) => sieve.admits(&stored).then(|| Ok(to_structured(&stored, &topic, Some(&cursor)))),
             Err(error) => Some(Err(Failure::from(error))),
         });
-        Ok(stream::iter(events.take(limit)).boxed())
+        Ok(stream::iter(events.take(filter.limit.unwrap_or(usize::MAX))).boxed())
     }
 
     /// Appends structured CloudEvents, all or none.
@@ -177,7 +176,6 @@ struct Sieve {
     agent: Option<String>,
     session: Option<String>,
     id: Option<String>,
-    limit: Option<usize>,
 }
 
 // === impl Sieve ===
@@ -189,7 +187,6 @@ impl Sieve {
             agent: filter.agent.clone(),
             session: filter.session.clone(),
             id: filter.id.clone(),
-            limit: filter.limit,
         }
     }
 
