@@ -1,11 +1,11 @@
 //! Key figures of every recording, however it is brought in.
 
 use std::process::{ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ground::{folder, import, json, kpis, say};
+use crate::ground::{folder, import, json, kpis, moment, say};
 use crate::recordings::{self, Recording};
 
 /// How far a cost may be from the known one, in dollars.
@@ -77,7 +77,7 @@ fn an_import_that_is_killed_in_its_middle_is_completed_by_the_same_command() {
 /// Kills an import and runs it again, which must complete it. Whether the kill left a part of it behind.
 fn was_killed_midway(recording: &Recording, attempt: u32) -> bool {
     let data = folder();
-    let begun = Instant::now();
+    let begun = moment();
     let mut child = import(data.path(), &[&recording.path], &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     // The log's file grows at the first facts; from there on every attempt waits a little longer than the last.
     let log = data.path().join("log.redb");
@@ -91,7 +91,7 @@ fn was_killed_midway(recording: &Recording, attempt: u32) -> bool {
 
     let left = json(&mut import(data.path(), &[&recording.path], &[]));
     assert_figures(&kpis(data.path()), &recording.figures, &format!("{} after kill {attempt}", recording.name));
-    was_killed && left["repeated"] != Value::from(0) && left["added"] != Value::from(0)
+    was_killed && left["repeated"] != 0 && left["added"] != 0
 }
 
 /// Whether a program ended by itself.

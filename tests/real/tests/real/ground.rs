@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -80,6 +81,12 @@ pub(crate) fn tail(folder: &Path, kinds: &[&str]) -> Vec<Value> {
 pub(crate) fn say(text: &str) {
     // Nobody to tell it to is no reason to fail.
     let _ = writeln!(std::io::stderr(), "real: {text}");
+}
+
+/// The moment from which a test's patience is measured.
+#[expect(clippy::disallowed_methods, reason = "a test that waits for another program measures how long")]
+pub(crate) fn moment() -> Instant {
+    Instant::now()
 }
 
 /// A folder that is gone with the test.

@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::ground::reeve;
+use crate::ground::{moment, reeve};
 
 /// How long a program may take for what it should do at once.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,7 +67,7 @@ impl Running {
 
     /// The next line that holds `text`.
     pub(crate) fn line_with(&self, text: &str, within: Duration) -> String {
-        let begun = Instant::now();
+        let begun = moment();
         let mut passed = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(within.saturating_sub(begun.elapsed())) {
             if line.contains(text) {
@@ -80,7 +80,7 @@ impl Running {
 
     /// The next line that is JSON and fits.
     pub(crate) fn json_that(&self, what: &str, within: Duration, fits: impl Fn(&Value) -> bool) -> Value {
-        let begun = Instant::now();
+        let begun = moment();
         let mut passed = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(within.saturating_sub(begun.elapsed())) {
             match serde_json::from_str::<Value>(&line) {
@@ -102,7 +102,7 @@ impl Drop for Running {
 
 /// The exit code of a program that ends in time; `None` if it does not end, `Some(None)` if a signal ended it.
 fn wait(child: &mut Child) -> Option<Option<i32>> {
-    let begun = Instant::now();
+    let begun = moment();
     while begun.elapsed() < PATIENCE {
         if let Some(status) = child.try_wait().expect("it can be waited for") {
             return Some(status.code());
