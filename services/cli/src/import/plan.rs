@@ -7,7 +7,7 @@ use wire::{AgentId, Body, VersionId};
 use super::facts::{self, Fact};
 use super::recording::Fault;
 
-/// Facts that one import holds in memory, about 8 GiB of texts of the usual length.
+/// Facts that one import holds in memory.
 pub(super) const FACTS_MAX: usize = 10_000_000;
 
 /// The facts of all files, session by session, as they are read.

@@ -1,7 +1,6 @@
 //! The file: which tables there are, and how they are read and written.
 
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -179,7 +178,7 @@ fn open_store(dir: &Path, file: &Path) -> Result<Database, LogError> {
 }
 
 /// Begins the store under another name and gives it its own once it is whole: a crash meanwhile leaves no file that
-/// nobody can open. The name is given by a link, which never takes it from a file that somebody else began.
+/// nobody can open. Whoever holds the file of the first name is the only one who begins.
 fn begin_store(dir: &Path, file: &Path, partitions: u32) -> Result<Database, LogError> {
     let new = dir.join(NEW_FILE_NAME);
     let store = match open_store(dir, &new) {
@@ -191,13 +190,13 @@ fn begin_store(dir: &Path, file: &Path, partitions: u32) -> Result<Database, Log
             open_store(dir, &new)?
         }
     };
-    begin_or_check(&store, partitions)?;
-    match std::fs::hard_link(&new, file) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(LogError::Held { path: dir.display().to_string() }),
-        Err(error) => return Err(failed("the file cannot be given its name")(error)),
+    if file.exists() {
+        // Somebody else began and ended since we looked: theirs stays.
+        std::fs::remove_file(&new).map_err(failed("a second beginning cannot be removed"))?;
+        return Err(LogError::Held { path: dir.display().to_string() });
     }
-    std::fs::remove_file(&new).map_err(failed("the file's first name cannot be removed"))?;
+    begin_or_check(&store, partitions)?;
+    std::fs::rename(&new, file).map_err(failed("the file cannot be given its name"))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("the folder cannot be flushed"))?;
     Ok(store)
 }
