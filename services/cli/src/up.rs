@@ -22,6 +22,7 @@ use runtime::{Code, RoomHandle, Shutdown};
 use tokio::net::TcpListener;
 use tokio::sync::watch as told;
 use tokio::task::JoinHandle;
+use wire::{Offset, Partition};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -84,6 +85,8 @@ pub(crate) struct Args {
 struct House {
     log: Arc<dyn Log>,
     rooms: Vec<RoomHandle>,
+    /// Where each partition ended before the rooms were started: what they decide first is told, too.
+    began_at: Vec<Offset>,
     /// Ends the rooms. They end last, so that what the gateway took is decided on.
     rooms_end: Shutdown,
 }
@@ -114,8 +117,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         async move { gateway::serve(listener, router, async move { ends.wait().await }, ServeLimits::default()).await }
     });
     house.ready(&wish).await?;
-    let watching = watch::start(Arc::clone(&house.log), config.logging.format, house.rooms_end.clone());
     greet(&args, &config, address, &house)?;
+    let watching = watch::start(Arc::clone(&house.log), house.began_at.clone(), config.logging.format, house.rooms_end.clone());
     let fleet = args.fleet.map(|scenario| start_fleet(scenario, &args.size, address)).transpose()?;
 
     let failed = house.until_over(&wish).await;
@@ -173,11 +176,12 @@ impl House {
         let log = open_log(&config.log)?;
         let options = room_options(config)?;
         let rooms_end = Shutdown::new();
+        let began_at = (0..log.partitions()).map(|partition| log.end(Partition(partition))).collect::<Result<_, _>>()?;
         let rooms = vec![
             runtime::spawn::<Incident>(Arc::clone(&log), options.clone(), rooms_end.clone()),
             runtime::spawn::<Rollback>(Arc::clone(&log), options, rooms_end.clone()),
         ];
-        Ok(Self { log, rooms, rooms_end })
+        Ok(Self { log, rooms, began_at, rooms_end })
     }
 
     /// Gateway, status and admin endpoints on one address.
@@ -220,9 +224,9 @@ impl House {
         }
     }
 
+    /// Records that the log began with.
     fn records(&self) -> i64 {
-        let end = |partition| self.log.end(wire::Partition(partition)).map_or(0, |end| end.0);
-        (0..self.log.partitions()).map(end).sum()
+        self.began_at.iter().map(|end| end.0).sum()
     }
 }
 

@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wire::{
-    BaselineDeclared, Body, CommandAcknowledged, Event, HarmReported, Kind, Layers, PlatformHeartbeat, SessionEnded, SessionId, Source,
-    VersionDeployed, VersionId, cloudevents,
+    BaselineDeclared, Body, CommandAcknowledged, Event, HarmReported, Kind, Layers, OutcomeReported, PlatformHeartbeat, SessionEnded,
+    SessionId, Source, VersionDeployed, VersionId, cloudevents,
 };
 
 use crate::fact;
@@ -115,6 +115,8 @@ impl Agent {
     }
 
     async fn begin(&mut self) {
+        let open = std::mem::take(&mut self.known.broken_off);
+        self.break_off(open).await;
         if self.known.baseline.is_none() {
             let (author, reason) = ("fleet".to_owned(), "the version that has served since the beginning".to_owned());
             let word = BaselineDeclared { version: self.serving.clone(), author, reason };
@@ -243,19 +245,29 @@ impl Agent {
         self.say(None, PlatformHeartbeat { interval_s, serving_version: Some(self.serving.clone()) }.into()).await;
     }
 
-    /// Ends what is open: a session that never ends would be waited for by whoever compares versions.
+    /// Ends what is open, and says when to expect the platform again.
     async fn pause(&mut self) {
-        let mut open: Vec<SessionId> = Vec::new();
+        let mut open = BTreeMap::new();
         for act in std::mem::take(&mut self.agenda).into_values() {
-            match act {
-                Act::Say(session, body) if body.kind() == Kind::SessionEnded => open.push(session),
-                _ => {}
+            if let Act::Say(session, body) = act {
+                let told = open.entry(session).or_insert(true);
+                *told &= body.kind() != Kind::OutcomeReported;
             }
         }
-        for session in open {
-            self.say(Some(session), SessionEnded { reason: Some("platform shut down".to_owned()), version: None }.into()).await;
-        }
+        self.break_off(open).await;
         self.beat(PAUSE_PROMISED_S).await;
+    }
+
+    /// Ends sessions that the platform left in the middle, with whether their outcome was told. They did not do what they
+    /// were for; left open, whoever compares versions would wait for them.
+    async fn break_off(&mut self, open: BTreeMap<SessionId, bool>) {
+        for (session, outcome_told) in open {
+            if !outcome_told {
+                let outcome = OutcomeReported { success: Some(false), csat: None, handled_by: None, handling_s: None, version: None };
+                self.say(Some(session.clone()), outcome.into()).await;
+            }
+            self.say(Some(session), SessionEnded { reason: Some("platform went down".to_owned()), version: None }.into()).await;
+        }
     }
 
     async fn say(&mut self, session: Option<SessionId>, body: Body) {

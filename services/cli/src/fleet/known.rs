@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt;
 use serde_json::Value;
-use wire::{Kind, VersionId};
+use wire::{Kind, SessionId, VersionId};
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -26,13 +26,23 @@ pub(super) struct Known {
     pub(super) last_order: Option<String>,
     /// Orders that nobody acknowledged.
     pub(super) open_orders: Vec<Order>,
+    /// Sessions that never ended, because their platform was killed, and whether their outcome was told.
+    pub(super) broken_off: BTreeMap<SessionId, bool>,
     /// The last mode that was ordered.
     pub(super) mode: Option<String>,
 }
 
 /// The kinds that tell it.
-const READS: [Kind; 5] =
-    [Kind::VersionDeployed, Kind::BaselineDeclared, Kind::RollbackOrdered, Kind::ModeOrdered, Kind::CommandAcknowledged];
+const READS: [Kind; 8] = [
+    Kind::SessionStarted,
+    Kind::OutcomeReported,
+    Kind::SessionEnded,
+    Kind::VersionDeployed,
+    Kind::BaselineDeclared,
+    Kind::RollbackOrdered,
+    Kind::ModeOrdered,
+    Kind::CommandAcknowledged,
+];
 
 // === impl Known ===
 
@@ -54,7 +64,17 @@ impl Known {
     }
 
     fn learn(&mut self, event: &Value, orders: &mut BTreeMap<String, Order>) {
+        let session = || SessionId::from(text(event, "/subject"));
         match Kind::from_name(kind_name(event)) {
+            Some(Kind::SessionStarted) => {
+                self.broken_off.insert(session(), false);
+            }
+            Some(Kind::OutcomeReported) => {
+                self.broken_off.entry(session()).and_modify(|told| *told = true);
+            }
+            Some(Kind::SessionEnded) => {
+                self.broken_off.remove(&session());
+            }
             Some(Kind::VersionDeployed) => {
                 let version = VersionId::from(text(event, "/data/version"));
                 self.serving = Some(version.clone());

@@ -18,9 +18,8 @@ const PAGE_RECORDS: usize = 256;
 /// How long to wait for the log before the wish to stop is looked at.
 const WAIT_MAX: Duration = Duration::from_millis(250);
 
-/// Starts to tell what is appended from now on, until `end` is requested and everything is told.
-pub(super) fn start(log: Arc<dyn Log>, format: LogFormat, end: Shutdown) -> JoinHandle<()> {
-    let next = (0..log.partitions()).map(|partition| log.end(Partition(partition)).unwrap_or(Offset(0))).collect();
+/// Starts to tell what is appended from `next` on, by partition, until `end` is requested and everything is told.
+pub(super) fn start(log: Arc<dyn Log>, next: Vec<Offset>, format: LogFormat, end: Shutdown) -> JoinHandle<()> {
     let mut watcher = Watcher { log, format, next, colour: super::wants_colour() };
     std::thread::spawn(move || watcher.run(&end))
 }
