@@ -30,14 +30,14 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) --begin
 	@$(PART) "build: command"            cargo build --package reeve
 	@$(PART) "build: tests"              cargo test $(HOUSE) --no-run
-	@$(PART) "build: simulation"         cargo test --package sim --no-run
+	@$(PART) "build: simulation"         cargo test --package sim --package runtime --no-run
 	@$(PART) "style"                     cargo test $(HOUSE) --test tidy
 	@$(PART) "rooms: unit tests"         cargo test $(HOUSE) --lib --bins
 	@$(PART) "rooms: wire"               cargo test $(HOUSE) --test wire
 	@$(PART) "rooms: log, pump and room" cargo test $(HOUSE) --test log --test pump --test room
 	@$(PART) "rooms: gateway"            cargo test $(HOUSE) --test gateway
 	@$(PART) "rooms: laws and stories"   cargo test $(HOUSE) --test laws --test stories
-	@$(PART) "simulation"                cargo test --package sim -- --nocapture
+	@$(PART) "simulation"                cargo test --package sim --package runtime --test sim --test mutants -- --nocapture
 	@$(PART) "end to end: command"       cargo test $(HOUSE) --test cli
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
 	@$(PART) --summary

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use machine::Debt;
-use serde::{Deserialize, Serialize};
 use wire::{
     Body, Class, HarmReported, IncidentId, IncidentNoted, Level, ModelCalled, NoteAction, Numbers, OutcomeReported, Record, RecordId,
     Responsibility, Role, RollbackFailed, SessionStarted, Timestamp, ToolReturned, VersionId,
 };
 
 use crate::burn::{Burn, signed};
+use crate::columns::columns;
 use crate::episode::{Desk, Episode, Finding, Recovery, Rule, Trigger};
 use crate::marks::Mark;
 use crate::pairs::{Pairs, Test};
@@ -17,13 +17,13 @@ use crate::policy::{Criterion, Policy, Signal};
 use crate::pulse::Pulse;
 use crate::rules;
 use crate::sessions::{Heard, Key, Session, Sessions};
-use crate::versions::{Ix, Lane, Versions};
+use crate::versions::{Ix, Lane, Version, Versions};
 
 /// Closed incidents of one agent that are still known.
 const CLOSED_MAX: usize = 2;
 
 /// One agent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Agent {
     pub(crate) versions: Versions,
     pub(crate) sessions: Sessions,
@@ -40,7 +40,7 @@ pub(crate) struct Agent {
 }
 
 /// What was counted, for people.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tally {
     pub(crate) facts: u64,
     /// Of calls and outcomes, those that told no time, and those that came too late or too early for any window.
@@ -60,6 +60,9 @@ pub(crate) struct Tally {
     /// Failed rollbacks of incidents that were over.
     pub(crate) afterwards: u64,
 }
+
+columns!(Agent { versions, sessions, pairs, burn, pulse, episode, closed, people, tally, last });
+columns!(Tally { facts, untimed, late, outcomes, corrections, strays, tools, models, harms, incidents, crowded, afterwards });
 
 /// Who did something, and whether it went wrong.
 struct Call<'a> {
@@ -85,13 +88,29 @@ impl Agent {
         if !self.pairs_may_tell(desk.policy) {
             return self.pulse.due().filter(|_| self.silence_is_news());
         }
-        let mut ahead = self.clone();
+        let mut ahead = self.ahead();
         while let Some(due) = ahead.next_deadline() {
             if !ahead.pass(due, desk).is_empty() {
                 return Some(due);
             }
         }
         None
+    }
+
+    /// A copy to look ahead with: all that time alone can move or ask, which no window is.
+    fn ahead(&self) -> Self {
+        Self {
+            versions: self.versions.clone(),
+            sessions: self.sessions.clone(),
+            pairs: self.pairs.clone(),
+            burn: Burn::default(),
+            pulse: self.pulse.clone(),
+            episode: self.episode.clone(),
+            closed: VecDeque::new(),
+            people: BTreeMap::new(),
+            tally: self.tally.clone(),
+            last: self.last.clone(),
+        }
     }
 
     /// Folds a record of this agent and says what falls due at it.
@@ -124,7 +143,7 @@ impl Agent {
                 self.answered(record, called, trigger, desk, debts);
             }
             Body::HarmReported(harm) => self.harmed(record, harm, trigger, desk, debts),
-            Body::PlatformHeartbeat(beat) => self.pulse.beat(record.appended, beat.interval_s, desk.policy),
+            Body::PlatformHeartbeat(beat) => self.pulse.beat(&record.id, record.appended, beat.interval_s, desk.policy),
             _ => {}
         }
     }
@@ -135,6 +154,8 @@ impl Agent {
             Body::BaselineDeclared(declared) => {
                 let version = self.vouched(&declared.version, trigger.at);
                 self.pairs.declare(version, trigger.at, &self.versions);
+                self.pairs.unlatch(version, &self.versions);
+                self.episode.iter_mut().for_each(|episode| episode.pardon(&declared.version));
                 self.judge_all(trigger, desk, debts);
             }
             Body::VersionProven(proven) => {
@@ -143,11 +164,16 @@ impl Agent {
                 self.judge_all(trigger, desk, debts);
             }
             Body::IncidentNoted(noted) => self.noted(noted, trigger, desk, debts),
+            Body::QuarantineLifted(lifted) => self.lifted(&lifted.version),
             Body::RollbackVerified(verified) => {
+                self.taken_back(verified.from_version.as_ref());
                 let episode = self.episode.as_mut().filter(|episode| episode.incident_id == verified.incident_id);
                 episode.into_iter().for_each(|episode| episode.saw_verified(verified.from_version.as_ref()));
             }
-            Body::RollbackFailed(failed) => self.rollback_failed(failed, trigger, desk, debts),
+            Body::RollbackFailed(failed) => {
+                self.taken_back(failed.from_version.as_ref());
+                self.rollback_failed(failed, trigger, desk, debts);
+            }
             _ => {}
         }
     }
@@ -177,10 +203,13 @@ impl Agent {
     fn outcome(&mut self, record: &Record, outcome: &OutcomeReported, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
         let key = record.subject.as_ref().map(Key::of);
         if let Some(told) = key.and_then(|key| self.sessions.tell(key)) {
-            told.human = told.human.or(outcome.handled_by.map(|role| role == Role::Human));
+            let escalated = outcome.handled_by.map(|role| role == Role::Human);
+            let is_news = told.human.is_none() && escalated == Some(true);
+            told.human = told.human.or(escalated);
+            self.saw_failure(key, is_news, Criterion::NotEscalated, record, desk);
         }
         let Some(success) = outcome.success else { return };
-        let heard = key.map_or(Heard::Stray, |key| self.sessions.outcome(key, success, &record.id));
+        let heard = key.map_or(Heard::Stray, |key| self.sessions.outcome(key, success));
         match heard {
             Heard::Stray => self.tally.strays += 1,
             Heard::Correction => self.tally.corrections += 1,
@@ -194,8 +223,9 @@ impl Agent {
         let session = key.and_then(|key| self.sessions.get(key)).map(|session| session.version);
         let Some(version) = session else { return };
         if let Some(known) = self.versions.get_mut(version) {
-            known.saw_outcome(success, Some(&record.id));
+            known.outcomes += 1;
         }
+        self.saw_failure(key, !success, Criterion::Success, record, desk);
         debts.extend(self.release(version, trigger.at, trigger, desk));
     }
 
@@ -205,7 +235,9 @@ impl Agent {
         let (version, began) = (session.version, session.began);
         let took_s = record.time.zip(began).map(|(ended, began)| ended.since_s(began));
         if let Some(told) = self.sessions.tell(key) {
-            told.in_time = took_s.zip(desk.policy.in_time_s).map(|(took_s, limit_s)| took_s <= limit_s as f64);
+            let in_time = took_s.zip(desk.policy.in_time_s).map(|(took_s, limit_s)| took_s <= limit_s as f64);
+            told.in_time = in_time;
+            self.saw_failure(Some(key), in_time == Some(false), Criterion::InTime, record, desk);
         }
         self.sessions.end(key, trigger.at.plus_s(desk.policy.outcome_grace_s));
         debts.extend(self.release(version, trigger.at, trigger, desk));
@@ -217,8 +249,10 @@ impl Agent {
             Signal::Tool => self.tally.tools += 1,
             _ => self.tally.models += 1,
         }
-        if failed && let Some(told) = record.subject.as_ref().and_then(|session| self.sessions.tell(Key::of(session))) {
-            told.erred = true;
+        let key = record.subject.as_ref().map(Key::of);
+        if failed && let Some(told) = key.and_then(|key| self.sessions.tell(key)) {
+            let is_news = !std::mem::replace(&mut told.erred, true);
+            self.saw_failure(key, is_news, Criterion::ErrorFree, record, desk);
         }
         let version = self.version_of(record, call.version, trigger.at);
         self.count(record, (version, signal), failed, trigger, desk, debts);
@@ -229,6 +263,15 @@ impl Agent {
         let Some(slow) = slow.filter(|_| called.by == Role::Agent) else { return };
         let version = self.version_of(record, called.version.as_ref(), trigger.at);
         self.count(record, (version, Signal::Slowness), slow, trigger, desk, debts);
+    }
+
+    /// Keeps a record as evidence against the version of its session, if the policy compares versions by it.
+    fn saw_failure(&mut self, key: Option<Key>, failed: bool, criterion: Criterion, record: &Record, desk: Desk<'_>) {
+        if !failed || !desk.policy.compared().any(|compared| compared == criterion) {
+            return;
+        }
+        let version = key.and_then(|key| self.sessions.version_of(key)).and_then(|ix| self.versions.get_mut(ix));
+        version.into_iter().for_each(|version| version.saw_failure(criterion, &record.id));
     }
 
     /// A fact enters its window if it says when it happened, and comes in time for it.
@@ -304,13 +347,37 @@ impl Agent {
         episode.note(noted);
         if noted.action == NoteAction::Resolve {
             debts.push(episode.resolved(Some(&noted.author), trigger, desk));
+            self.burn.begin_anew();
             self.close();
         }
     }
 
-    /// Ends the open incident.
+    /// A person lets a version serve again that had lost: if it loses again, it is named again.
+    fn lifted(&mut self, version: &VersionId) {
+        if let Some(ix) = self.versions.find(version).filter(|ix| self.pairs.is_named(*ix)) {
+            self.compare_anew(ix);
+            self.episode.iter_mut().for_each(|episode| episode.pardon(version));
+        }
+    }
+
+    /// A version that was taken back vouches for nobody, unless a person declared it.
+    fn taken_back(&mut self, version: Option<&VersionId>) {
+        if let Some(ix) = version.and_then(|version| self.versions.find(version)) {
+            self.pairs.distrust(ix, &self.versions);
+        }
+    }
+
+    /// What a version showed so far is answered for: only what its sessions show from now on tells against it.
+    fn compare_anew(&mut self, version: Ix) {
+        self.versions.get_mut(version).into_iter().for_each(Version::begin_anew);
+        self.pairs.unlatch(version, &self.versions);
+    }
+
+    /// Ends the open incident. A version that was named in it and comes back is judged by what it does then.
     pub(crate) fn close(&mut self) {
         let Some(episode) = self.episode.take() else { return };
+        let losers: Vec<Ix> = episode.losers().filter_map(|version| self.versions.find(version)).collect();
+        losers.into_iter().for_each(|version| self.compare_anew(version));
         if self.closed.len() == CLOSED_MAX {
             self.closed.pop_front();
         }
@@ -399,7 +466,7 @@ impl Agent {
         self.pairs.latch(test);
         let score = self.pairs.score(test);
         let candidate = self.versions.get(test.candidate)?;
-        let evidence: Vec<RecordId> = candidate.failures.ids().cloned().collect();
+        let evidence: Vec<RecordId> = candidate.failures(test.criterion).cloned().collect();
         let version = candidate.id.clone();
         let against = self.versions.id(test.target)?;
         let numbers = Numbers {
@@ -433,10 +500,11 @@ impl Agent {
         let trigger = self.last.clone().map(|last| Trigger { at: due, ..last });
         if self.pulse.due() == Some(due) {
             self.pulse.fall_silent();
-            let silent_s = self.pulse.last.map_or(0.0, |last| due.since_s(last));
+            let silent_s = self.pulse.last.as_ref().map_or(0.0, |(last, _)| due.since_s(*last));
+            let evidence = self.pulse.last.iter().map(|(_, id)| id.clone()).collect();
             let summary = format!("{}: its platform has sent no heartbeat for {silent_s} s.", desk.agent);
             let numbers = Numbers { silent_s: Some(silent_s as i64), ..Numbers::default() };
-            let finding = Finding { summary, ..Finding::of(Rule::Silence, Level::P2, numbers) };
+            let finding = Finding { summary, evidence, ..Finding::of(Rule::Silence, Level::P2, numbers) };
             return trigger.and_then(|trigger| self.raise(finding, &trigger, desk)).into_iter().collect();
         }
         match (self.sessions.next_due(), trigger) {
@@ -475,7 +543,7 @@ impl Agent {
     fn version_of(&mut self, record: &Record, told: Option<&VersionId>, at: Timestamp) -> Option<Ix> {
         match told {
             Some(version) => Some(self.admit(version, at)),
-            None => record.subject.as_ref().and_then(|session| self.sessions.get(Key::of(session))).map(|session| session.version),
+            None => record.subject.as_ref().and_then(|session| self.sessions.version_of(Key::of(session))).filter(|ix| self.versions.get(*ix).is_some()),
         }
     }
 
@@ -536,7 +604,7 @@ fn marks_of(session: &Session, policy: &Policy) -> Vec<(Criterion, Mark)> {
     let told = &session.told;
     let mark_of = |good: Option<bool>| good.map_or(Mark::Absent, |good| if good { Mark::Good } else { Mark::Bad });
     let by = |criterion| match criterion {
-        Criterion::Success => told.success.as_ref().map(|(success, _)| *success),
+        Criterion::Success => told.success,
         Criterion::ErrorFree => (told.ended || told.erred).then_some(!told.erred),
         Criterion::NotEscalated => told.human.map(|human| !human),
         Criterion::InTime => told.in_time,

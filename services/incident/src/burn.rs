@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use wire::{Numbers, RecordId, Timestamp};
 
+use crate::columns::columns;
 use crate::evidence::KEPT_MAX;
 use crate::policy::{Policy, Row, Signal, WINDOW_SECONDS_MAX};
 use crate::rules;
@@ -20,7 +21,7 @@ const MINUTE_US: i64 = 60_000_000;
 type Stream = (Option<Ix>, Signal);
 
 /// The windows of one agent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Burn {
     windows: BTreeMap<Stream, Window>,
     /// What fires, by row of the policy, and how many sessions in a row its version has not started since.
@@ -29,12 +30,20 @@ pub(crate) struct Burn {
 
 /// The facts of one stream within the longest window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 struct Window {
     /// Minute since the epoch, facts, bad ones. Only minutes that saw a fact.
     minutes: BTreeMap<i64, (u64, u64)>,
     /// The newest bad ones.
     failures: VecDeque<(i64, RecordId)>,
 }
+
+columns!(Burn { windows, firing });
+
+/// A window as it is stored: its first minute; of each minute how far it is from the one before, its facts and its bad
+/// ones; of each bad fact kept how far its minute is from the first, and its id.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored(i64, Vec<u64>, Vec<(i64, RecordId)>);
 
 /// What a row saw.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,20 +83,30 @@ impl Burn {
         lit.map(|reading| (reading, self.windows[&stream].failures.iter().map(|(_, id)| id.clone()).collect()))
     }
 
-    /// A version started a session: streams of the others have been away for one more.
+    /// A version started a session: streams of other versions have been away for one more. A session that does not tell
+    /// its version shows nobody away, and facts without a version are never away.
     pub(crate) fn saw_start(&mut self, version: Option<Ix>, now: Timestamp) {
-        for ((of, _, _), away) in &mut self.firing {
-            *away = if *of == version { 0 } else { *away + 1 };
+        if version.is_some() {
+            for ((of, _, _), away) in self.firing.iter_mut().filter(|((of, _, _), _)| of.is_some()) {
+                *away = if *of == version { 0 } else { *away + 1 };
+            }
         }
         self.windows.retain(|_, window| window.prune(now));
     }
 
-    /// Puts out what is over: both windows well below the threshold with enough seen, or its version gone.
+    /// A person says that whatever burns is dealt with: what burns is counted anew from here.
+    pub(crate) fn begin_anew(&mut self) {
+        let out = std::mem::take(&mut self.firing);
+        self.windows.retain(|(of, signal), _| !out.keys().any(|(version, burning, _)| (version, burning) == (of, signal)));
+    }
+
+    /// Puts out what is over: both windows well below the threshold with enough seen, its version gone, or nobody
+    /// watching it any more.
     pub(crate) fn recover(&mut self, now: Timestamp, policy: &Policy) {
         let over = |(version, signal, place): &(Option<Ix>, Signal, usize), away: u64| {
             let row = policy.rows.get(*place).copied();
             let reading = row.and_then(|row| self.reading((*version, *signal), row, now, policy));
-            away >= policy.away_sessions || row.is_none() || reading.is_some_and(|reading| reading.is_calm(policy))
+            away >= policy.away_sessions || reading.is_none_or(|reading| reading.is_calm(policy))
         };
         let out: Vec<_> = self.firing.iter().filter(|(key, away)| over(key, **away)).map(|(key, _)| *key).collect();
         self.firing.retain(|key, _| !out.contains(key));
@@ -145,6 +164,31 @@ impl Window {
     }
 }
 
+impl From<Stored> for Window {
+    fn from(Stored(first, counts, failures): Stored) -> Self {
+        let mut minute = first;
+        let mut minutes = BTreeMap::new();
+        for count in counts.chunks_exact(3) {
+            minute = minute.saturating_add_unsigned(count[0]);
+            minutes.insert(minute, (count[1], count[2]));
+        }
+        Self { minutes, failures: failures.into_iter().map(|(after, id)| (first.saturating_add(after), id)).collect() }
+    }
+}
+
+impl From<Window> for Stored {
+    fn from(Window { minutes, failures }: Window) -> Self {
+        let first = minutes.first_key_value().map_or(0, |(minute, _)| *minute);
+        let mut before = first;
+        let mut counts = Vec::with_capacity(3 * minutes.len());
+        for (minute, (n, bad)) in minutes {
+            counts.extend([minute.abs_diff(before), n, bad]);
+            before = minute;
+        }
+        Self(first, counts, failures.into_iter().map(|(minute, id)| (minute - first, id)).collect())
+    }
+}
+
 /// The first minute of the window of this length that ends now: the minute under way is its last.
 fn first_minute(length_s: i64, now: Timestamp) -> i64 {
     now.0.div_euclid(MINUTE_US) - length_s.div_euclid(60) + 1
@@ -158,10 +202,12 @@ impl Reading {
         enough && self.burns().is_some_and(|(long, short)| long >= self.row.factor && short >= self.row.factor)
     }
 
-    /// Below half the threshold: between half and whole it neither begins nor ends.
+    /// Below half the threshold: between half and whole it neither begins nor ends. An agent that is too quiet for the
+    /// short window shows it by the long one.
     fn is_calm(&self, policy: &Policy) -> bool {
         let low = self.row.factor / 2.0;
-        self.n_short >= policy.clear_facts_min && self.burns().is_some_and(|(long, short)| long < low && short < low)
+        let enough = self.n_short >= policy.clear_facts_min || self.n >= policy.facts_min;
+        enough && self.burns().is_some_and(|(long, short)| long < low && short < low)
     }
 
     fn burns(&self) -> Option<(f64, f64)> {

@@ -10,6 +10,7 @@ use wire::{
     NoteAction, Numbers, Offset, Record, RecordId, Responsibility, SessionId, Timestamp, VersionId,
 };
 
+use crate::columns::columns;
 use crate::policy::{Criterion, Policy, Signal};
 use crate::rules;
 
@@ -36,7 +37,7 @@ pub(crate) enum Rule {
 }
 
 /// The record at which something was judged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Trigger {
     pub(crate) id: RecordId,
     pub(crate) key: DedupeKey,
@@ -70,7 +71,7 @@ pub(crate) struct Desk<'a> {
 }
 
 /// An incident under way.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Episode {
     pub(crate) incident_id: IncidentId,
     /// The record that opened it, as published or to be published.
@@ -80,7 +81,8 @@ pub(crate) struct Episode {
     pub(crate) worst: Level,
     pub(crate) provisional: bool,
     pub(crate) harms: u64,
-    pub(crate) eases: u64,
+    /// How often it eased, or a person pardoned a version: what is said again after that is another word.
+    pub(crate) turns: u64,
     pub(crate) causes: BTreeMap<(Rule, Option<VersionId>), Cause>,
     /// Since when nothing is wrong any more.
     pub(crate) calm: Option<Calm>,
@@ -88,7 +90,7 @@ pub(crate) struct Episode {
 }
 
 /// One thing that is or was wrong during an incident.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Cause {
     pub(crate) level: Level,
     pub(crate) active: bool,
@@ -100,12 +102,12 @@ pub(crate) struct Cause {
     sessions: u64,
     /// Sessions in a row that the named version did not start.
     away: u64,
-    /// Sessions started since a rollback from it was verified.
+    /// Sessions started since a rollback was verified: for a regression, one from the version that it names.
     verified: Option<u64>,
 }
 
 /// Nothing is wrong, but it is early to say so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Calm {
     pub(crate) since: Timestamp,
     pub(crate) sessions: u64,
@@ -120,6 +122,11 @@ pub(crate) enum Recovery {
     /// Nothing was wrong for long enough.
     Over,
 }
+
+columns!(Trigger { id, key, at, hops, may });
+columns!(Episode { incident_id, opened_id, opened_at, level, worst, provisional, harms, turns, causes, calm, notes });
+columns!(Cause { level, active, at, facts, sessions, away, verified });
+columns!(Calm { since, sessions });
 
 // === impl Rule ===
 
@@ -216,7 +223,7 @@ impl Episode {
             worst: finding.level,
             provisional: finding.provisional,
             harms,
-            eases: 0,
+            turns: 0,
             causes: BTreeMap::from([((finding.rule, finding.version.clone()), Cause::new(finding.level, trigger.at))]),
             calm: None,
             notes: VecDeque::new(),
@@ -251,7 +258,7 @@ impl Episode {
             worst: opened.level,
             provisional: opened.provisional,
             harms: opened.harms.unsigned_abs(),
-            eases: 0,
+            turns: 0,
             causes: causes.into_iter().collect(),
             calm: None,
             notes: VecDeque::new(),
@@ -292,6 +299,8 @@ impl Episode {
         let known = (finding.rule, finding.version.clone());
         let is_new = !self.causes.contains_key(&known) && self.causes.len() < CAUSES_MAX;
         let rises = finding.level < self.level && trigger.may;
+        let before = self.causes.get(&known);
+        let harms_again = finding.rule == Rule::Harm && before.is_some_and(|before| !before.active || before.verified.is_some());
         let confirms = finding.rule == Rule::Harm && self.provisional && !finding.provisional && trigger.may;
         self.harms += u64::from(finding.rule == Rule::Harm);
         if !trigger.may {
@@ -309,12 +318,13 @@ impl Episode {
         }
         if rises || is_new {
             let version = finding.version.as_ref().map_or("", VersionId::as_str);
-            return Some((format!("aggravated:{}:{}:{version}", self.level, finding.rule.name()), self.eases));
+            return Some((format!("aggravated:{}:{}:{version}", self.level, finding.rule.name()), self.turns));
         }
         if confirms {
-            return Some(("aggravated:confirmed".to_owned(), self.eases));
+            return Some(("aggravated:confirmed".to_owned(), self.turns));
         }
-        (finding.rule == Rule::Harm && rules::is_worth_a_word(self.harms)).then(|| ("aggravated:harms".to_owned(), self.harms))
+        let tells = finding.rule == Rule::Harm && (harms_again || rules::is_worth_a_word(self.harms));
+        tells.then(|| ("aggravated:harms".to_owned(), self.harms))
     }
 
     /// An aggravation that this state does not owe: it was decided on less than is known now. A reason that is known
@@ -340,7 +350,10 @@ impl Episode {
             cause.facts += 1;
             if let Some(version) = started {
                 cause.sessions += 1;
-                cause.away = if named.as_ref() == version { 0 } else { cause.away + 1 };
+                // A session that does not tell its version shows no version away.
+                if version.is_some() {
+                    cause.away = if named.as_ref() == version { 0 } else { cause.away + 1 };
+                }
                 cause.verified = cause.verified.map(|sessions| sessions + 1);
             }
         }
@@ -349,13 +362,26 @@ impl Episode {
         }
     }
 
-    /// A rollback is verified: what it took back is on its way out.
+    /// A rollback is verified: what it took back is on its way out, and a harm from now on is a harm in spite of it.
     pub(crate) fn saw_verified(&mut self, from: Option<&VersionId>) {
         for ((rule, named), cause) in &mut self.causes {
-            if matches!(rule, Rule::Regression(_)) && (from.is_none() || named.as_ref() == from) {
+            let took_back = matches!(rule, Rule::Regression(_)) && (from.is_none() || named.as_ref() == from);
+            if took_back || *rule == Rule::Harm {
                 cause.verified.get_or_insert(0);
             }
         }
+    }
+
+    /// A person answers for a version: that it lost is no trouble of this incident any more, and would be told again.
+    pub(crate) fn pardon(&mut self, version: &VersionId) {
+        let known = self.causes.len();
+        self.causes.retain(|(rule, named), _| !(matches!(rule, Rule::Regression(_)) && named.as_ref() == Some(version)));
+        self.turns += u64::from(self.causes.len() < known);
+    }
+
+    /// The versions that lost in it.
+    pub(crate) fn losers(&self) -> impl Iterator<Item = &VersionId> {
+        self.causes.keys().filter(|(rule, _)| matches!(rule, Rule::Regression(_))).filter_map(|(_, version)| version.as_ref())
     }
 
     /// Judges what still holds. `still`: whether a burn rate or a silence does, which are not the incident's to judge.
@@ -375,7 +401,7 @@ impl Episode {
             if level <= self.level {
                 return Recovery::Unchanged;
             }
-            self.eases += 1;
+            self.turns += 1;
             self.provisional &= level == Level::P1;
             return Recovery::Eased { from: std::mem::replace(&mut self.level, level) };
         }
@@ -396,7 +422,7 @@ impl Episode {
             summary: format!("{}: the incident eased from {from_level} to {}.", desk.agent, self.level),
             basis,
         };
-        desk.debt(self.decision_id(desk, "eased", self.eases), trigger, body)
+        desk.debt(self.decision_id(desk, "eased", self.turns), trigger, body)
     }
 
     /// What is owed when it is over, by itself or because a person says so.

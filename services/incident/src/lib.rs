@@ -3,6 +3,7 @@
 
 mod agent;
 mod burn;
+mod columns;
 mod episode;
 mod evidence;
 mod machine;

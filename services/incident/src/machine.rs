@@ -33,7 +33,7 @@ const FAULTS_KEPT_MAX: usize = 16;
 
 impl Machine for Incident {
     const SERVICE: &'static str = "incident";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::ModelCalled,
@@ -44,7 +44,9 @@ impl Machine for Incident {
         Kind::PlatformHeartbeat,
         Kind::IncidentNoted,
         Kind::PolicyAdopted,
+        Kind::DoorOpened,
         Kind::BaselineDeclared,
+        Kind::QuarantineLifted,
         Kind::AccountabilityAssigned,
         Kind::IncidentOpened,
         Kind::IncidentAggravated,
@@ -65,6 +67,7 @@ impl Machine for Incident {
             Body::RoomWatermark(_) => {}
             Body::PolicyAdopted(adopted) if adopted.room == Self::SERVICE => self.adopt(adopted, record.appended),
             Body::PolicyAdopted(_) => {}
+            Body::DoorOpened(opened) => self.door_opened(opened.shut_since, record.appended),
             _ => self.fold(record),
         }
     }
@@ -136,6 +139,16 @@ impl Incident {
         let known = &self.agents[key];
         let due = known.next_debt(Desk { agent: key, policy: &self.policy, people: &known.people });
         self.agenda.set(key, due);
+    }
+
+    /// Nobody could be heard since `shut_since`: silence that fell due before is latched, silence after it is none.
+    fn door_opened(&mut self, shut_since: Timestamp, at: Timestamp) {
+        let known: Vec<AgentId> = self.agents.keys().cloned().collect();
+        for key in known {
+            self.pass_time(&key, shut_since);
+            self.agents.entry(key.clone()).or_default().pulse.door_was_shut(shut_since, at);
+            self.arm(&key);
+        }
     }
 
     /// A policy acts from its record on: what fell due before was due under the old one.

@@ -53,6 +53,15 @@ impl Marks {
         mark_of(byte >> (place % 4 * 2) & NONE)
     }
 
+    /// Makes every session one that never said.
+    pub(crate) fn erase(&mut self) {
+        let len = std::mem::take(&mut self.len);
+        self.packed.clear();
+        for _ in 0..len {
+            self.push(Mark::Absent);
+        }
+    }
+
     /// Sessions marked.
     pub(crate) fn len(&self) -> usize {
         self.len

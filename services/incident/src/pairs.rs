@@ -5,16 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
 use wire::Timestamp;
 
+use crate::columns::columns;
 use crate::marks::Mark;
 use crate::policy::{Criterion, Policy};
 use crate::rules;
 use crate::versions::{Ix, Lane, Versions};
 
 /// A version that others are compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Target {
     pub(crate) version: Ix,
     /// Since when.
@@ -22,7 +22,7 @@ pub(crate) struct Target {
 }
 
 /// One comparison. Each is judged for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Test {
     pub(crate) criterion: Criterion,
     pub(crate) candidate: Ix,
@@ -30,7 +30,7 @@ pub(crate) struct Test {
 }
 
 /// How a comparison stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Score {
     /// Pairs in which the candidate failed and the target did not.
     pub(crate) lost: u64,
@@ -41,7 +41,7 @@ pub(crate) struct Score {
 }
 
 /// Every comparison of one agent.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Pairs {
     /// Declared by a person.
     pub(crate) baseline: Option<Target>,
@@ -51,6 +51,11 @@ pub(crate) struct Pairs {
     /// Latched: these have been decided.
     crossed: BTreeSet<Test>,
 }
+
+columns!(Target { version, since });
+columns!(Test { criterion, candidate, target });
+columns!(Score { lost, won, pairs });
+columns!(Pairs { baseline, proven, scores, crossed });
 
 // === impl Pairs ===
 
@@ -126,6 +131,17 @@ impl Pairs {
     /// Latches a decided comparison.
     pub(crate) fn latch(&mut self, test: Test) {
         self.crossed.insert(test);
+    }
+
+    /// Whether a version was named by any comparison.
+    pub(crate) fn is_named(&self, version: Ix) -> bool {
+        self.crossed.iter().any(|test| test.candidate == version)
+    }
+
+    /// Compares a version as if it had not been named: what its sessions showed has been changed, or is to be judged again.
+    pub(crate) fn unlatch(&mut self, version: Ix, versions: &Versions) {
+        self.crossed.retain(|test| test.candidate != version);
+        self.count_anew(versions);
     }
 
     /// Whether a comparison has been decided.

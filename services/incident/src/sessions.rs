@@ -8,14 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use wire::{RecordId, SessionId, Timestamp};
+use wire::{SessionId, Timestamp};
 
+use crate::columns::columns;
 use crate::versions::{Ix, Lane, digest};
 
 /// Sessions of one agent that are followed at once. Beyond it the oldest counts as timed out.
 pub(crate) const SESSIONS_MAX: usize = 1 << 13;
 
-/// Sessions that are still known after they are done with, so that a repeated fact starts none anew.
+/// Sessions that are still known, with their versions, after they are done with: a repeated fact starts none anew, and
+/// a harm that is reported late still names the version that did it.
 const RECENT_MAX: usize = 32;
 
 /// A session, as a digest of its id.
@@ -30,16 +32,23 @@ pub(crate) struct Sessions {
     /// By the order of their start.
     started: BTreeMap<u64, Session>,
     next: u64,
-    recent: VecDeque<Key>,
+    recent: VecDeque<(Key, Ix)>,
     /// Where each stands in `started`: derived.
     place_of: BTreeMap<Key, u64>,
     /// Per version, the sessions that were not released yet: derived.
-    waiting: BTreeMap<Ix, BTreeSet<u64>>,
+    waiting: BTreeMap<Ix, Queue>,
+}
+
+/// Sessions of one version that were not released yet, and how many of them have told their outcome.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Queue {
+    places: BTreeSet<u64>,
+    good: u64,
+    bad: u64,
 }
 
 /// One session.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Columns", into = "Columns")]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Session {
     key: Key,
     pub(crate) version: Ix,
@@ -56,10 +65,10 @@ pub(crate) struct Session {
 }
 
 /// What a session told about itself.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Told {
-    /// Whether it succeeded, and the record that said so.
-    pub(crate) success: Option<(bool, RecordId)>,
+    /// Whether it succeeded.
+    pub(crate) success: Option<bool>,
     /// Whether a human brought it to its end.
     pub(crate) human: Option<bool>,
     /// Whether a call of the agent failed in it.
@@ -68,6 +77,9 @@ pub(crate) struct Told {
     pub(crate) ended: bool,
     pub(crate) in_time: Option<bool>,
 }
+
+columns!(Session { key, version, lane, began, due, until, ended, released, told });
+columns!(Told { success, human, erred, ended, in_time });
 
 /// What became of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +113,19 @@ impl Sessions {
         let told = Told::default();
         self.started.insert(place, Session { key, version, lane, began, due: until, until, ended: false, released: false, told });
         self.place_of.insert(key, place);
-        self.waiting.entry(version).or_default().insert(place);
+        self.waiting.entry(version).or_default().places.insert(place);
         true
     }
 
     /// Whether a session is under way, or was until a short while ago.
     pub(crate) fn knows(&self, key: Key) -> bool {
-        self.place_of.contains_key(&key) || self.recent.contains(&key)
+        self.place_of.contains_key(&key) || self.recent.iter().any(|(recent, _)| *recent == key)
+    }
+
+    /// The version that started a session, as long as the session is known.
+    pub(crate) fn version_of(&self, key: Key) -> Option<Ix> {
+        let recent = || self.recent.iter().find(|(recent, _)| *recent == key).map(|(_, version)| *version);
+        self.get(key).map(|session| session.version).or_else(recent)
     }
 
     /// The session, if it is under way.
@@ -122,16 +140,17 @@ impl Sessions {
     }
 
     /// An outcome: the first counts, while the session is not given up.
-    pub(crate) fn outcome(&mut self, key: Key, success: bool, id: &RecordId) -> Heard {
-        let known = self.knows(key);
-        match self.tell(key) {
-            Some(told) if told.success.is_none() => {
-                told.success = Some((success, id.clone()));
-                Heard::First
-            }
-            _ if known => Heard::Correction,
-            _ => Heard::Stray,
+    pub(crate) fn outcome(&mut self, key: Key, success: bool) -> Heard {
+        let Some(place) = self.place_of.get(&key) else {
+            return if self.knows(key) { Heard::Correction } else { Heard::Stray };
+        };
+        let session = self.started.get_mut(place).expect("every place is a session's");
+        if session.released || session.told.success.is_some() {
+            return Heard::Correction;
         }
+        session.told.success = Some(success);
+        self.waiting.entry(session.version).or_default().count(Some(success), true);
+        Heard::First
     }
 
     /// A session ended; its outcome may come until `grace`. One that was released is done with.
@@ -148,20 +167,21 @@ impl Sessions {
 
     /// The earliest deadline that would release a session, and its version.
     pub(crate) fn next_due(&self) -> Option<(Timestamp, Ix)> {
-        self.waiting.iter().filter_map(|(version, queue)| Some((self.started[queue.first()?].due, *version))).min()
+        self.waiting.iter().filter_map(|(version, queue)| Some((self.started[queue.places.first()?].due, *version))).min()
     }
 
     /// Takes the version's earliest unreleased session if it is settled at `at`. `whole`: an outcome alone is not
     /// enough, the session must have ended too.
     pub(crate) fn release(&mut self, version: Ix, at: Timestamp, whole: bool) -> Option<Session> {
         let queue = self.waiting.get_mut(&version)?;
-        let place = *queue.first()?;
+        let place = *queue.places.first()?;
         let session = self.started.get_mut(&place).expect("who waits is started");
         if !session.is_settled(at, whole) {
             return None;
         }
-        queue.pop_first();
-        if queue.is_empty() {
+        queue.places.pop_first();
+        queue.count(session.told.success, false);
+        if queue.places.is_empty() {
             self.waiting.remove(&version);
         }
         session.released = true;
@@ -200,13 +220,9 @@ impl Sessions {
         places.into_iter().for_each(|place| self.forget(place));
     }
 
-    /// Sessions of a version that are settled and wait for an earlier one, as (good, bad, all).
+    /// Sessions of a version that were not released yet, as (good, bad, all).
     pub(crate) fn backlog(&self, version: Ix) -> (u64, u64, u64) {
-        let queue = self.waiting.get(&version).into_iter().flatten();
-        let outcomes = queue.map(|place| self.started[place].told.success.as_ref().map(|(success, _)| *success));
-        outcomes.fold((0, 0, 0), |(good, bad, all), outcome| {
-            (good + u64::from(outcome == Some(true)), bad + u64::from(outcome == Some(false)), all + 1)
-        })
+        self.waiting.get(&version).map_or((0, 0, 0), |queue| (queue.good, queue.bad, queue.places.len() as u64))
     }
 
     fn forget(&mut self, place: u64) {
@@ -215,7 +231,21 @@ impl Sessions {
         if self.recent.len() == RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(session.key);
+        self.recent.push_back((session.key, session.version));
+    }
+}
+
+// === impl Queue ===
+
+impl Queue {
+    /// One of its sessions has an outcome now, or goes with the one that it had.
+    fn count(&mut self, outcome: Option<bool>, comes: bool) {
+        let count = match outcome {
+            Some(true) => &mut self.good,
+            Some(false) => &mut self.bad,
+            None => return,
+        };
+        *count = if comes { *count + 1 } else { count.saturating_sub(1) };
     }
 }
 
@@ -229,17 +259,15 @@ impl Session {
 
 /// What of [`Sessions`] is stored: the rest follows from it.
 #[derive(Clone, Serialize, Deserialize)]
-struct Stored(u64, VecDeque<Key>, Vec<(u64, Session)>);
-
-/// A session without the names of its fields, of which a snapshot would hold thousands.
-#[derive(Clone, Serialize, Deserialize)]
-struct Columns(Key, Ix, Lane, Option<Timestamp>, Timestamp, Timestamp, bool, bool, Told);
+struct Stored(u64, VecDeque<(Key, Ix)>, Vec<(u64, Session)>);
 
 impl From<Stored> for Sessions {
     fn from(Stored(next, recent, sessions): Stored) -> Self {
-        let mut waiting: BTreeMap<Ix, BTreeSet<u64>> = BTreeMap::new();
+        let mut waiting: BTreeMap<Ix, Queue> = BTreeMap::new();
         for (place, session) in sessions.iter().filter(|(_, session)| !session.released) {
-            waiting.entry(session.version).or_default().insert(*place);
+            let queue = waiting.entry(session.version).or_default();
+            queue.places.insert(*place);
+            queue.count(session.told.success, true);
         }
         let place_of = sessions.iter().map(|(place, session)| (session.key, *place)).collect();
         Self { started: sessions.into_iter().collect(), next, recent, place_of, waiting }
@@ -249,17 +277,5 @@ impl From<Stored> for Sessions {
 impl From<Sessions> for Stored {
     fn from(sessions: Sessions) -> Self {
         Self(sessions.next, sessions.recent, sessions.started.into_iter().collect())
-    }
-}
-
-impl From<Columns> for Session {
-    fn from(Columns(key, version, lane, began, due, until, ended, released, told): Columns) -> Self {
-        Self { key, version, lane, began, due, until, ended, released, told }
-    }
-}
-
-impl From<Session> for Columns {
-    fn from(Session { key, version, lane, began, due, until, ended, released, told }: Session) -> Self {
-        Self(key, version, lane, began, due, until, ended, released, told)
     }
 }

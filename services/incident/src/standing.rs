@@ -31,6 +31,7 @@ pub(crate) fn lines(
     lines.push(heartbeat(known, agent, now));
     lines.extend(regression(known, agent, policy));
     lines.extend(times(known));
+    lines.extend(set_aside(known));
     lines.push(policy_line(policy, refused));
     lines
 }
@@ -125,11 +126,11 @@ fn missing_facts(known: &Agent, agent: &AgentId, signal: Signal, n: u64, policy:
 }
 
 fn heartbeat(known: &Agent, agent: &AgentId, now: Timestamp) -> Standing {
-    let Some(last) = known.pulse.last else {
+    let Some((last, _)) = &known.pulse.last else {
         let beat = publish(agent, "platform.heartbeat", r#"{"interval_s":30}"#);
         return Standing { missing: Some(format!("no platform.heartbeat yet: {beat}")), ..line("heartbeat", "no_data") };
     };
-    let detail = Some(format!("last {:.0} s ago", now.since_s(last).max(0.0)));
+    let detail = Some(format!("last {:.0} s ago", now.since_s(*last).max(0.0)));
     Standing { detail, ..line("heartbeat", if known.pulse.silent { "firing" } else { "watching" }) }
 }
 
@@ -198,6 +199,19 @@ fn times(known: &Agent) -> Option<Standing> {
     let missing = (untimed > 0).then(|| "facts that carry no time enter no window: send `time` with each".to_owned());
     let detail = Some(format!("{untimed} without a time, {late} too late or too early for any window"));
     (untimed + late > 0).then(|| Standing { n: Some(untimed + late), missing, detail, ..line("facts outside windows", "counted") })
+}
+
+/// What was heard and counted, and decided nothing.
+fn set_aside(known: &Agent) -> Vec<Standing> {
+    let tally = &known.tally;
+    let counts = [
+        (tally.corrections, "corrections of outcomes", "the first outcome of a session is the one that is compared"),
+        (tally.strays, "outcomes without a session", "no session.started with a version was known for them"),
+        (tally.crowded, "sessions not compared", "more were under way, or more segments told apart, than an agent has room for"),
+        (tally.afterwards, "rollbacks that failed afterwards", "their incident was over by then"),
+    ];
+    let heard = counts.into_iter().filter(|(n, ..)| *n > 0);
+    heard.map(|(n, matter, why)| Standing { n: Some(n), detail: Some(why.to_owned()), ..line(matter, "counted") }).collect()
 }
 
 fn policy_line(policy: &Policy, refused: Option<&(String, Vec<String>)>) -> Standing {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::{DedupeKey, RecordId, Segment, Timestamp, VersionId};
 
+use crate::columns::columns;
 use crate::evidence::Newest;
 use crate::marks::{Mark, Marks};
 use crate::policy::Criterion;
@@ -31,13 +32,16 @@ pub(crate) struct Lane(u64);
 
 /// Everything known about the versions of one agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub(crate) struct Versions {
     known: BTreeMap<Ix, Version>,
     next: u32,
+    /// Bytes that the outcomes take: derived.
+    size: usize,
 }
 
 /// What is known about one version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Version {
     pub(crate) id: VersionId,
     /// Sessions that it started.
@@ -48,10 +52,16 @@ pub(crate) struct Version {
     pub(crate) vouched: Option<Timestamp>,
     /// Sessions of it that told whether they succeeded.
     pub(crate) outcomes: u64,
-    /// The newest of those that did not.
-    pub(crate) failures: Newest,
+    /// The newest records that told against it, by each criterion.
+    failures: BTreeMap<Criterion, Newest>,
     lanes: BTreeMap<Criterion, BTreeMap<Lane, Marks>>,
 }
+
+columns!(Version { id, starts, last_started, vouched, outcomes, failures, lanes });
+
+/// What of [`Versions`] is stored: the rest follows from it.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stored(BTreeMap<Ix, Version>, u32);
 
 // === impl Lane ===
 
@@ -123,30 +133,29 @@ impl Versions {
     /// Writes down how the next session of a version in a lane turned out; returns its place, or `None` if there is no
     /// room for it.
     pub(crate) fn mark(&mut self, ix: Ix, criterion: Criterion, lane: Lane, mark: Mark) -> Option<usize> {
-        let size = self.size();
         let lanes = self.known.get_mut(&ix)?.lanes.entry(criterion).or_default();
         let growth = if lanes.contains_key(&lane) { 1 } else { LANE_BYTES + 1 };
-        if size + growth > MARKS_BYTES_MAX {
+        if self.size + growth > MARKS_BYTES_MAX {
             return None;
         }
-        lanes.entry(lane).or_default().push(mark)
+        let before = lanes.get(&lane).map_or(0, |marks| LANE_BYTES + marks.size());
+        let marks = lanes.entry(lane).or_default();
+        let place = marks.push(mark);
+        self.size += LANE_BYTES + marks.size() - before;
+        place
     }
 
     /// Forgets the version that served longest ago, but none of `keep`.
     pub(crate) fn forget_oldest(&mut self, keep: &[Ix]) -> Option<Ix> {
         let old = self.known.iter().filter(|(ix, _)| !keep.contains(ix)).min_by_key(|(ix, version)| (version.last_started, **ix));
         let old = *old?.0;
-        self.known.remove(&old);
+        self.size -= self.known.remove(&old).map_or(0, |old| old.size());
         Some(old)
     }
 
     /// Whether the outcomes take all the room that they may.
     pub(crate) fn is_full(&self) -> bool {
-        self.size() + LANE_BYTES + 1 > MARKS_BYTES_MAX
-    }
-
-    fn size(&self) -> usize {
-        self.known.values().map(Version::size).sum()
+        self.size + LANE_BYTES + 1 > MARKS_BYTES_MAX
     }
 }
 
@@ -155,7 +164,7 @@ impl Versions {
 impl Version {
     fn new(id: VersionId, at: Timestamp) -> Self {
         let lanes = BTreeMap::new();
-        Self { id, starts: 0, last_started: at, vouched: None, outcomes: 0, failures: Newest::default(), lanes }
+        Self { id, starts: 0, last_started: at, vouched: None, outcomes: 0, failures: BTreeMap::new(), lanes }
     }
 
     /// How its session at `place` of a lane turned out.
@@ -168,15 +177,36 @@ impl Version {
         self.lanes.iter().flat_map(|(criterion, lanes)| lanes.iter().map(|(lane, marks)| (*criterion, *lane, marks)))
     }
 
-    /// One session of it told whether it succeeded.
-    pub(crate) fn saw_outcome(&mut self, success: bool, id: Option<&RecordId>) {
-        self.outcomes += 1;
-        if let Some(id) = id.filter(|_| !success) {
-            self.failures.keep(id);
-        }
+    /// A record tells against one of its sessions.
+    pub(crate) fn saw_failure(&mut self, criterion: Criterion, id: &RecordId) {
+        self.failures.entry(criterion).or_default().keep(id);
+    }
+
+    /// The newest records that told against it.
+    pub(crate) fn failures(&self, criterion: Criterion) -> impl Iterator<Item = &RecordId> {
+        self.failures.get(&criterion).into_iter().flat_map(Newest::ids)
+    }
+
+    /// What it has shown so far is spent: its sessions keep their places and are evidence of nothing any more.
+    pub(crate) fn begin_anew(&mut self) {
+        self.failures.clear();
+        self.lanes.values_mut().flat_map(BTreeMap::values_mut).for_each(Marks::erase);
     }
 
     fn size(&self) -> usize {
         self.lanes().map(|(_, _, marks)| LANE_BYTES + marks.size()).sum()
+    }
+}
+
+impl From<Stored> for Versions {
+    fn from(Stored(known, next): Stored) -> Self {
+        let size = known.values().map(Version::size).sum();
+        Self { known, next, size }
+    }
+}
+
+impl From<Versions> for Stored {
+    fn from(versions: Versions) -> Self {
+        Self(versions.known, versions.next)
     }
 }

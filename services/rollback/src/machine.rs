@@ -48,6 +48,7 @@ impl Machine for Rollback {
         Kind::CommandAcknowledged,
         Kind::PlatformHeartbeat,
         Kind::PolicyAdopted,
+        Kind::DoorOpened,
         Kind::BaselineDeclared,
         Kind::ModeSet,
         Kind::QuarantineLifted,
@@ -77,6 +78,7 @@ impl Machine for Rollback {
             Body::RoomWatermark(_) => {}
             Body::PolicyAdopted(adopted) if adopted.room == Self::SERVICE => self.adopt(&adopted.version, &adopted.document),
             Body::PolicyAdopted(_) => {}
+            Body::DoorOpened(opened) => self.door_opened(opened.shut_since, record.appended),
             _ => self.apply_to_agent(record),
         }
     }
@@ -116,6 +118,18 @@ impl Rollback {
             agent.prove(key, record, seen, in_force, PROVEN_PER_RECORD_MAX).into_iter().for_each(|debt| ledger.owe(debt));
         }
         self.remind(key);
+    }
+
+    /// No platform could be heard since `shut_since`: orders overdue by then are, all others get that time back.
+    fn door_opened(&mut self, shut_since: Timestamp, at: Timestamp) {
+        let waiting: Vec<AgentId> = self.agents.iter().filter(|(_, agent)| !agent.orders.is_empty()).map(|(key, _)| key.clone()).collect();
+        for key in waiting {
+            if let Some(agent) = self.agents.get_mut(&key) {
+                agent.latch(&key, shut_since).into_iter().for_each(|debt| self.ledger.owe(debt));
+                agent.orders.iter_mut().for_each(|order| order.door_was_shut(shut_since, at));
+            }
+            self.remind(&key);
+        }
     }
 
     /// The incident room has looked this far, for every agent of the partition. Only the ripe are touched.

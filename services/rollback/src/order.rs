@@ -77,6 +77,17 @@ impl Order {
         }
     }
 
+    /// From `since` to `until` the platform could not be heard: that time does not count against it.
+    pub(crate) fn door_was_shut(&mut self, since: Timestamp, opened: Timestamp) {
+        let shut_us = opened.since_us(since).max(0);
+        match &mut self.stage {
+            Stage::Ordered { until, .. } | Stage::Acknowledged { until, .. } if *until > since => {
+                *until = Timestamp(until.0.saturating_add(shut_us))
+            }
+            _ => {}
+        }
+    }
+
     /// The platform accepts it. In time, if it is called at all: a missed deadline ended the order before.
     ///
     /// An acknowledgement may cross the echo of its order: then the order was on the log, and it counts.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{IncidentId, Segment, VersionId};
+use crate::ids::{IncidentId, Segment, Timestamp, VersionId};
 use crate::shared::{Automation, Layers, Mode, NoteAction, Responsibility, Role};
 
 /// A session of an agent began. Its id is the subject.
@@ -281,6 +281,14 @@ pub struct PlatformHeartbeat {
     /// Version that serves now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serving_version: Option<VersionId>,
+}
+
+/// Facts can be heard again. Since `shut_since` none could be, so that nobody's silence in between is evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DoorOpened {
+    /// Append time of the last record before the log was shut.
+    pub shut_since: Timestamp,
 }
 
 /// A person dealt with an incident.

@@ -156,6 +156,7 @@ kinds! {
     VersionDeployed, Fact, "version.deployed", "events/version.deployed.avsc";
     CommandAcknowledged, Fact, "command.acknowledged", "events/command.acknowledged.avsc";
     PlatformHeartbeat, Fact, "platform.heartbeat", "events/platform.heartbeat.avsc";
+    DoorOpened, Fact, "door.opened", "events/door.opened.avsc";
     IncidentNoted, Word, "incident.noted", "events/incident.noted.avsc";
     EscalationClaimed, Word, "escalation.claimed", "events/escalation.claimed.avsc";
     EscalationReturned, Word, "escalation.returned", "events/escalation.returned.avsc";
@@ -195,6 +196,11 @@ impl Kind {
     /// Whether the record matters to every partition, and is published to each of them.
     pub fn is_broadcast(self) -> bool {
         BROADCAST.contains(&self)
+    }
+
+    /// Whether only Reeve itself may say it: nobody else can know what was decided, or whether it could hear.
+    pub fn is_reeves_own(self) -> bool {
+        self.is_decision() || self == Self::DoorOpened
     }
 
     /// Whether a room decided it.

@@ -147,7 +147,7 @@ const FIELDS: &[(&[&str], Limit)] = &[
     (&["partition"], Limit::Whole { min: 0, max: u32::MAX as i64 }),
     (&["offset"], Limit::Whole { min: 0, max: i64::MAX }),
     (&["asof"], Limit::Whole { min: -1, max: i64::MAX }),
-    (&["now", "due_at", "from", "until", "at"], Limit::Time),
+    (&["now", "due_at", "from", "until", "at", "shut_since"], Limit::Time),
 ];
 
 /// Where one kind sums up what the facts of others tell one by one.

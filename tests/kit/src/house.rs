@@ -56,6 +56,13 @@ impl House {
         }
     }
 
+    /// The house was shut from now to `time`: nobody asked, nobody could be heard. It tells so and opens.
+    pub fn reopen(&mut self, time: Timestamp, opened: Event) {
+        self.now = self.now.max(time);
+        self.append(opened);
+        self.settle();
+    }
+
     /// From now on decisions stay on their way, and facts cross them.
     pub fn hold(&mut self) {
         self.held.get_or_insert_default();

@@ -14,6 +14,7 @@
 //! 1m   billing  acknowledges serving v1           (the last order; or `refuses`)
 //! 1m   billing  mode normal by ann                (`automation`, `accepts`, `lifts v2`, `notes resolve` likewise)
 //! 1m   -        policy incident {"version": "2"} by ann
+//! 9h   -        reopens                           (nobody could be heard since the line before)
 //! 1m   -        hold                              (decisions stay on their way until `release`)
 //! 1d   -        pass                              (nothing happens; deadlines do)
 //! ```

@@ -51,6 +51,8 @@ pub enum Said {
     Notes(String, String),
     /// `policy ROOM JSON by P`
     Policy { room: String, document: String, author: String },
+    /// `reopens`: shut since the line before
+    Reopens,
     /// `hold`
     Hold,
     /// `release`
@@ -145,6 +147,7 @@ fn said(words: &[&str]) -> Option<Said> {
         "lifts" => Said::Lifts(text(1)?, author()?),
         "notes" => Said::Notes(text(1)?, author()?),
         "policy" => Said::Policy { room: text(1)?, document: words[2..words.len() - 2].join(" "), author: author()? },
+        "reopens" => Said::Reopens,
         "hold" => Said::Hold,
         "release" => Said::Release,
         "pass" => Said::Pass,

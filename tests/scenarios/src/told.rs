@@ -76,6 +76,12 @@ impl Story {
                 let order = self.last(agent, Kind::RollbackOrdered)?;
                 self.fact(agent, at_s, None, facts::acknowledged(&order, *accepted, serving.as_deref()));
             }
+            Said::Reopens => {
+                let shut_since = self.house.now();
+                let teller = self.tellers.entry("the door".to_owned()).or_insert_with(|| Teller::new("door"));
+                let opened = teller.tell(BIRTH.plus_s(at_s), None, DoorOpened { shut_since });
+                self.house.reopen(BIRTH.plus_s(at_s), opened);
+            }
             Said::Hold => self.house.hold(),
             Said::Release => self.house.release(),
             Said::Pass => self.house.pass_to(BIRTH.plus_s(at_s)),

@@ -39,6 +39,7 @@ stories! {
     a_harm_crosses_an_incident_on_its_way
     a_person_overrules_human_only
     a_silent_platform_is_degraded
+    nobody_is_silent_while_the_door_is_shut
     failing_tools_reduce_an_agent_until_they_work
     nothing_to_go_back_to_means_people_only
 }

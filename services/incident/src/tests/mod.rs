@@ -2,5 +2,8 @@
 
 mod calibration;
 mod life;
+mod memory;
+mod people;
+mod recovery;
 mod regression;
 mod stories;

@@ -1,9 +1,10 @@
 //! Versions that lose: what is compared, in which order, and what is never named.
 
 use machine::Machine;
-use wire::Body;
+use wire::{Body, ModelCalled, VersionProven};
 
-use super::life::{Life, outcome};
+use super::life::{AGENT, Life, model, outcome};
+use super::stories::failed;
 
 #[test]
 fn the_version_that_loses_is_named_at_the_ninth_loss() {
@@ -138,18 +139,111 @@ fn the_policy_may_compare_sessions_by_more_than_success() {
     assert_eq!(named(&life), [("bad", "good", 9, 0)]);
 }
 
+#[test]
+fn sessions_free_of_errors_are_a_criterion_of_their_own_with_the_failed_calls_as_evidence() {
+    let mut life = Life::with_baseline("good");
+    life.adopt("p2", r#"{"criteria": ["error_free"]}"#);
+    let mut failed_calls = Vec::new();
+    for i in 0..10 {
+        for version in ["good", "bad"] {
+            let session = format!("{version}-{i}");
+            life.start(&session, version, None);
+            let called = life.fact(Some(&session), ModelCalled { version: None, ..model(Some(version == "bad")) });
+            failed_calls.extend((version == "bad").then(|| called.id.to_string()));
+            life.outcome(&session, true);
+            life.end(&session);
+        }
+    }
+    assert_eq!(life.words(), ["opened P2 regression_error_free"]);
+    assert_eq!(named(&life), [("bad", "good", 9, 0)]);
+    let causes = &life.said[0].body.basis().expect("a decision").causes;
+    assert!(failed_calls[..9].iter().all(|call| causes.contains(call)), "{causes:?}");
+}
+
+#[test]
+fn sessions_that_end_in_time_are_a_criterion_of_their_own() {
+    let mut life = Life::with_baseline("good");
+    life.adopt("p2", r#"{"criteria": ["in_time"], "in_time_s": 30}"#);
+    for i in 0..10 {
+        for (version, length_s) in [("good", 30), ("bad", 31)] {
+            let session = format!("{version}-{i}");
+            life.start(&session, version, None);
+            life.wait_s(length_s);
+            life.outcome(&session, true);
+            life.end(&session);
+        }
+    }
+    assert_eq!(life.words(), ["opened P2 regression_in_time"]);
+    assert_eq!(named(&life), [("bad", "good", 9, 0)]);
+}
+
+#[test]
+fn sessions_without_a_time_are_neither_in_time_nor_late() {
+    let mut life = Life::with_baseline("good");
+    life.adopt("p2", r#"{"criteria": ["in_time"], "in_time_s": 30}"#);
+    life.timed = false;
+    for i in 0..20 {
+        life.session(&format!("good-{i}"), "good", None, true);
+        life.start(&format!("bad-{i}"), "bad", None);
+        life.wait_s(100);
+        life.outcome(&format!("bad-{i}"), true);
+        life.end(&format!("bad-{i}"));
+    }
+    assert!(life.said.is_empty());
+}
+
+#[test]
+fn the_last_proven_version_is_compared_with_and_the_declared_baseline_goes_on() {
+    let mut life = Life::with_baseline("base");
+    serve(&mut life, "base", 12, false);
+    serve(&mut life, "proven", 12, true);
+    life.fact(None, proven("proven"));
+    serve(&mut life, "bad", 12, false);
+    assert_eq!(named(&life), [("bad", "proven", 9, 0)], "worse than the proven one, and no worse than the baseline");
+}
+
+#[test]
+fn a_proven_version_may_be_named_against_the_baseline() {
+    let mut life = Life::with_baseline("base");
+    serve(&mut life, "base", 12, true);
+    serve(&mut life, "proven", 5, false);
+    life.fact(None, proven("proven"));
+    serve_from(&mut life, "proven", 5, 12, false);
+    assert_eq!(named(&life), [("proven", "base", 9, 0)]);
+}
+
+#[test]
+fn a_declared_baseline_that_proved_itself_is_never_named() {
+    let mut life = Life::with_baseline("base");
+    life.fact(None, proven("other"));
+    serve(&mut life, "other", 20, true);
+    serve(&mut life, "base", 20, false);
+    assert!(life.said.is_empty());
+}
+
+pub(crate) fn proven(version: &str) -> VersionProven {
+    VersionProven {
+        agent_id: AGENT.into(),
+        version: version.into(),
+        outcomes: 200,
+        served_s: 90_000,
+        summary: String::new(),
+        basis: failed("none").basis,
+    }
+}
+
 fn serve(life: &mut Life, version: &str, sessions: usize, success: bool) {
     serve_from(life, version, 0, sessions, success);
 }
 
-fn serve_from(life: &mut Life, version: &str, from: usize, to: usize, success: bool) {
+pub(crate) fn serve_from(life: &mut Life, version: &str, from: usize, to: usize, success: bool) {
     for i in from..to {
         life.session(&format!("{version}-{i}"), version, Some(&format!("task-{i}")), success);
     }
 }
 
 /// Version, against which, lost and won, of every decision that names one by a regression.
-fn named(life: &Life) -> Vec<(&str, &str, i64, i64)> {
+pub(crate) fn named(life: &Life) -> Vec<(&str, &str, i64, i64)> {
     let of = |body| match body {
         &Body::IncidentOpened(ref said) => Some((&said.version, &said.against, &said.numbers)),
         &Body::IncidentAggravated(ref said) => Some((&said.version, &said.against, &said.numbers)),

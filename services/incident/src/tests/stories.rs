@@ -1,9 +1,10 @@
 //! What opens an incident, what joins it, and what ends it.
 
 use machine::Machine;
-use wire::{Body, IncidentNoted, NoteAction, Offset, Responsibility, Role, RollbackFailed, Timestamp};
+use wire::{Body, Offset, Responsibility, Role, RollbackFailed, Timestamp};
 
 use super::life::{AGENT, Life, harm, model};
+use super::people::resolve;
 
 #[test]
 fn a_confirmed_harm_is_a_p1_at_once() {
@@ -193,12 +194,7 @@ fn a_harm_that_crosses_the_opening_of_a_silence_aggravates_it_and_opens_no_secon
     assert_eq!(ids[0], ids[1]);
 }
 
-fn resolve(life: &mut Life) {
-    let incident_id = incident_of(life).as_str().into();
-    life.fact(None, IncidentNoted { incident_id, action: NoteAction::Resolve, author: "ann".to_owned(), text: None });
-}
-
-fn failed(incident: &str) -> RollbackFailed {
+pub(crate) fn failed(incident: &str) -> RollbackFailed {
     RollbackFailed {
         agent_id: AGENT.into(),
         incident_id: incident.into(),
@@ -218,7 +214,7 @@ fn failed(incident: &str) -> RollbackFailed {
     }
 }
 
-fn incident_of(life: &Life) -> String {
+pub(crate) fn incident_of(life: &Life) -> String {
     incident_id(&life.said[0].body).expect("an incident").to_owned()
 }
 
@@ -230,7 +226,7 @@ fn incident_id(body: &Body) -> Option<&str> {
     }
 }
 
-fn state(life: &Life, matter: &str) -> String {
+pub(crate) fn state(life: &Life, matter: &str) -> String {
     let lines = life.room.standing(&AGENT.into(), life.now);
     lines.into_iter().find(|line| line.matter == matter).expect("a line").state
 }

@@ -183,8 +183,8 @@ impl Attributes {
             faults.push(Refusal::UnknownKind { found: limits::quote(name) });
             return None;
         };
-        if door == Door::Public && kind.is_decision() {
-            faults.push(malformed("type", &format!("`{kind}` is for Reeve to decide")));
+        if door == Door::Public && kind.is_reeves_own() {
+            faults.push(malformed("type", &format!("`{kind}` is for Reeve to say")));
         }
         Some(kind)
     }

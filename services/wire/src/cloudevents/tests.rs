@@ -106,7 +106,7 @@ fn only_reeve_decides() {
     assert_eq!(
         faults(changes.clone()),
         [
-            "type is not well formed: `room.watermark` is for Reeve to decide",
+            "type is not well formed: `room.watermark` is for Reeve to say",
             "source is not well formed: `/reeve` is for Reeve's own decisions",
         ]
     );
