@@ -1,6 +1,7 @@
 //! `reeve up`: every room in one program on the embedded log, the gateway on a loopback address, and a simulated fleet
 //! if asked.
 
+mod door;
 mod routes;
 mod watch;
 
@@ -175,6 +176,7 @@ impl House {
     fn open(config: &Config) -> Result<Self, Failure> {
         let log = open_log(&config.log)?;
         let options = room_options(config)?;
+        door::open(&*log)?;
         let rooms_end = Shutdown::new();
         let began_at = (0..log.partitions()).map(|partition| log.end(Partition(partition))).collect::<Result<_, _>>()?;
         let rooms = vec![
