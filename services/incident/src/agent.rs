@@ -543,7 +543,11 @@ impl Agent {
     fn version_of(&mut self, record: &Record, told: Option<&VersionId>, at: Timestamp) -> Option<Ix> {
         match told {
             Some(version) => Some(self.admit(version, at)),
-            None => record.subject.as_ref().and_then(|session| self.sessions.version_of(Key::of(session))).filter(|ix| self.versions.get(*ix).is_some()),
+            None => record
+                .subject
+                .as_ref()
+                .and_then(|session| self.sessions.version_of(Key::of(session)))
+                .filter(|ix| self.versions.get(*ix).is_some()),
         }
     }
 

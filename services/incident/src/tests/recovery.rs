@@ -149,7 +149,8 @@ fn a_version_taken_back_vouches_for_nobody() {
     serve_from(&mut life, "old", 0, 12, true);
     serve_from(&mut life, "bad", 0, 12, false);
     assert!(named(&life).is_empty(), "{:?}", life.words());
-    let missing = life.room.standing(&AGENT.into(), life.now).into_iter().find(|line| line.matter == "regression").and_then(|line| line.missing);
+    let missing =
+        life.room.standing(&AGENT.into(), life.now).into_iter().find(|line| line.matter == "regression").and_then(|line| line.missing);
     assert!(missing.is_some_and(|missing| missing.contains("reeve baseline set")));
 }
 
