@@ -5,7 +5,6 @@ use serde::de::Error as _;
 
 use crate::decisions::*;
 use crate::facts::*;
-use crate::record::BROADCAST;
 use crate::shared::Basis;
 
 /// Who says a record of some kind.
@@ -193,9 +192,9 @@ impl Kind {
         Self::from_name(ce_type.strip_prefix("io.reeve.")?.strip_suffix(".v1")?)
     }
 
-    /// Whether the record matters to every partition, and is published to each of them.
+    /// Whether the record matters to every partition: its publisher writes one copy with the same id to each, at once.
     pub fn is_broadcast(self) -> bool {
-        BROADCAST.contains(&self)
+        matches!(self, Self::PolicyAdopted | Self::DoorOpened)
     }
 
     /// Whether only Reeve itself may say it: nobody else can know what was decided, or whether it could hear.

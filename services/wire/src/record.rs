@@ -14,9 +14,6 @@ use crate::limits;
 use crate::partitioner::partition_of;
 use crate::refusal::Refusal;
 
-/// Kinds that matter to every partition: their publisher writes one copy with the same id to each, in one transaction.
-pub(crate) const BROADCAST: &[Kind] = &[Kind::PolicyAdopted, Kind::DoorOpened];
-
 /// One thing that was said: who, when by their clock, about what, and the value itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
