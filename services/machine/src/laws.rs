@@ -55,7 +55,7 @@ pub fn live<M: Machine>(life: &Life, schedule: Schedule) -> Result<Lived<M>, Str
         desk.run_deadlines(Some(*time))?;
         desk.append(*time, event.clone());
         desk.heard += 1;
-        if desk.heard % schedule.batch == 0 {
+        if desk.heard.is_multiple_of(schedule.batch) {
             desk.ask(*time);
         }
         desk.bring_home(*time);

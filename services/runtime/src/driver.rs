@@ -59,11 +59,6 @@ struct InFlight {
     home: bool,
 }
 
-/// Whether a room of `M` decodes records of this kind. Its own watermark comes home to the fold around every machine.
-pub fn reads<M: Machine>(kind: Kind) -> bool {
-    kind == Kind::RoomWatermark || M::READS.contains(&kind)
-}
-
 // === impl Driver ===
 
 impl<M: Machine> Driver<M> {
@@ -153,11 +148,6 @@ impl<M: Machine> Driver<M> {
         self.advance();
     }
 
-    /// Asks again although nothing was folded: what was owed could not be published.
-    pub fn ask_again(&mut self) {
-        self.stale = true;
-    }
-
     /// The next offset to fold. This is what a transaction commits, and what a snapshot stands at.
     pub fn position(&self) -> Offset {
         self.pending.front().map_or(self.after, |next| next.offset)
@@ -240,7 +230,7 @@ impl<M: Machine> Driver<M> {
         let kind = stored.raw.kind();
         *self.counts.entry(kind).or_default() += 1;
         // A kind that is not read is passed by its framing alone; an unknown framing is looked at, to say what is wrong.
-        if kind.is_some_and(|kind| !reads::<M>(kind)) {
+        if kind.is_some_and(|kind| !Fold::<M>::reads(kind)) {
             return self.fold.skip(stored.offset, stored.appended);
         }
         match Record::read(stored) {

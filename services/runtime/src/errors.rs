@@ -118,6 +118,7 @@ impl Coded for LogError {
             Self::OffsetPending { .. } => Code::OffsetPending,
             Self::OffsetGone { .. } => Code::OffsetGone,
             Self::Held { .. } => Code::LogHeld,
+            Self::CannotWrite { .. } => Code::CannotWrite,
             Self::Storage { .. } => Code::StorageFails,
         }
     }

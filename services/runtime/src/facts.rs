@@ -157,7 +157,9 @@ impl Fact for PartitionMoved {
         let Self { room, partition, kind } = self;
         metrics().rebalances.with_label_values(&[room, kind]).inc();
         if kind != "assigned" {
-            metrics().consumer_lag.remove_label_values(&[room, &partition.to_string()]).ok();
+            let labels = [room, &partition.to_string()];
+            metrics().consumer_lag.remove_label_values(&labels).ok();
+            metrics().last_folded.remove_label_values(&labels).ok();
         }
         info!(room, %partition, "partition {partition} {kind}");
     }

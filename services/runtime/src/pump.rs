@@ -144,7 +144,7 @@ impl<M: Machine> Pump<M> {
     ///
     /// The order cannot starve anything, because every step does every part once and every part is bounded:
     /// - *join* comes first: without it there is nothing to do.
-    /// - *poll* takes one answer, and only when nothing polled before is left over: what a deadline stopped is folded
+    /// - *poll* takes one answer, and records only when nothing polled before is left over: what a deadline stopped is folded
     ///   and published before more is taken, and since each step either folds some of it or publishes what it waits
     ///   for, it runs dry and the poll, with its revocations, comes round.
     /// - *recover* follows, so that a member that was just told of its end fences nobody. When it fails, the parts that
@@ -177,9 +177,10 @@ impl<M: Machine> Pump<M> {
     /// [`PumpError::Commit`]; the offsets are only a barrier for the next restore, so nothing is lost by it.
     pub fn drain(&mut self) -> Result<(), PumpError> {
         let partitions: Vec<Partition> = self.held.keys().copied().collect();
-        partitions.into_iter().for_each(|partition| self.take_snapshot(partition));
-        if let Some(snapshots) = &self.options.snapshots {
-            snapshots.flush();
+        for partition in partitions {
+            self.take_snapshot(partition);
+            // One by one: a store takes few at once, and what it turns away now has no next time.
+            self.options.snapshots.iter().for_each(|snapshots| snapshots.flush());
         }
         if self.producer.is_some() && self.offsets_moved() {
             self.commit(Vec::new())?;
@@ -228,8 +229,9 @@ impl<M: Machine> Pump<M> {
         Ok(())
     }
 
-    /// Makes a producer where there is none, for every producer is made anew after a transaction that was lost. Whatever an older one with this id left pending is decided by then, so
-    /// the high watermark that is read next covers it: once folded up to there, everything in flight is known.
+    /// Makes a producer where there is none: before the first transaction, and after every one that was lost. Whatever an
+    /// older one with this id left pending is decided by then, so the high watermark that is read next covers it: once
+    /// folded up to there, everything in flight is known.
     fn recover(&mut self) -> Result<(), PumpError> {
         if self.producer.is_some() || !self.may_commit() {
             return Ok(());
@@ -250,11 +252,15 @@ impl<M: Machine> Pump<M> {
     }
 
     fn poll(&mut self) -> Result<bool, PumpError> {
-        if self.held.values().any(|held| held.driver.has_pending()) {
+        let full = self.held.values().any(|held| held.driver.has_pending());
+        if full && self.producer.is_some() {
             return Ok(false);
         }
         let Some(consumer) = &mut self.consumer else { return Ok(false) };
-        match consumer.poll(RECORDS_PER_POLL_MAX).map_err(PumpError::Poll)? {
+        // Without a producer the group is heard even with hands full, but for its records: a member that was fenced must
+        // learn that before it makes a producer anew, for its successor may use the same id.
+        let max = if full { 0 } else { RECORDS_PER_POLL_MAX };
+        match consumer.poll(max).map_err(PumpError::Poll)? {
             Polled::Nothing => return Ok(false),
             Polled::Assigned(partitions) => self.assign(&partitions),
             Polled::Revoked(partitions) => self.revoke(&partitions),
@@ -315,7 +321,7 @@ impl<M: Machine> Pump<M> {
             committed => committed?,
         };
         let extent = consumer.extent(partition)?;
-        let snapshot = self.options.snapshots.as_ref().and_then(|store| snapshots::newest::<M>(&**store, partition, extent));
+        let snapshot = self.options.snapshots.as_ref().and_then(|store| snapshots::newest::<M>(&**store, &*self.log, partition, extent));
         let (fold, from) = match snapshot {
             Some(restored) => (restored.fold, restored.position),
             // Without a snapshot a state is everything since the first record: a log that starts later lacks some of it.

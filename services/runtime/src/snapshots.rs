@@ -1,7 +1,7 @@
 //! Snapshots: a fold and its place, so that a restart folds a tail and not a life.
 //!
 //! A snapshot is a hint, never the truth: whatever is wrong with one (cut short, another room's, another version's,
-//! ahead of the log), it is skipped for an older one, loudly, and at worst the log is folded from its start.
+//! ahead of the log, of another log), it is skipped for an older one, loudly, and at worst the log is folded from its start.
 //! The one door to `object_store` is [`stored`](crate::snapshots::StoredSnapshots).
 
 mod memory;
@@ -18,7 +18,7 @@ use wire::{Offset, Partition, codec};
 
 use crate::errors::{Code, Coded};
 use crate::facts::{Fact, SnapshotTold};
-use crate::log::Extent;
+use crate::log::{Extent, Log};
 
 /// Snapshots of one partition that are kept: the newest ones.
 pub const KEPT: usize = 3;
@@ -58,7 +58,9 @@ pub trait SnapshotStore: Send + Sync {
     /// [`SnapshotError::Store`].
     fn read(&self, place: &SnapshotPlace) -> Result<Vec<u8>, SnapshotError>;
 
-    /// Takes a snapshot to be written soon, and drops all but the newest [`KEPT`]. `false`: too busy, nothing was taken.
+    /// Takes a snapshot to be written soon. It and the [`KEPT`] - 1 before it stay; older ones are dropped, and so are
+    /// those beyond it: whoever stands here never reached them, so they are of another log, and would crowd out this
+    /// one's. `false`: too busy, nothing was taken.
     fn put(&self, place: SnapshotPlace, encode: Encode) -> bool;
 
     /// Returns once everything taken so far is written or has failed.
@@ -98,6 +100,12 @@ pub enum SnapshotError {
         /// The log's high watermark.
         end: Offset,
     },
+    /// The log has another record where it ends: a log of that name was begun anew, or put back to an older copy.
+    #[error("the snapshot ends with a record at {asof} that the log does not have")]
+    OfAnotherLog {
+        /// Offset of the last record that it folded.
+        asof: Offset,
+    },
     /// The log no longer has the records that follow it.
     #[error("the snapshot stands at {position}, the log starts at {start}")]
     BehindLog {
@@ -128,8 +136,9 @@ pub struct Restored<M: Machine> {
     pub position: Offset,
 }
 
-/// The newest readable snapshot of a partition whose log reaches as `extent` says. What is skipped is told.
-pub fn newest<M: Machine>(store: &dyn SnapshotStore, partition: Partition, extent: Extent) -> Option<Restored<M>> {
+/// The newest snapshot of a partition that can be read and that ends where `log`, which reaches as `extent` says, has
+/// the same record. What is skipped is told.
+pub fn newest<M: Machine>(store: &dyn SnapshotStore, log: &dyn Log, partition: Partition, extent: Extent) -> Option<Restored<M>> {
     let told = |position, outcome, reason: Option<&str>| {
         SnapshotTold { room: M::SERVICE, partition, position, outcome, reason }.emit();
     };
@@ -142,7 +151,7 @@ pub fn newest<M: Machine>(store: &dyn SnapshotStore, partition: Partition, exten
     };
     for position in positions {
         let place = SnapshotPlace { service: M::SERVICE, partition, position };
-        match within(position, extent).and_then(|()| store.read(&place)).and_then(|bytes| decode::<M>(&place, &bytes)) {
+        match believed::<M>(store, &place, log, extent) {
             Ok(fold) => {
                 told(position, "restored", None);
                 return Some(Restored { fold, position });
@@ -151,6 +160,13 @@ pub fn newest<M: Machine>(store: &dyn SnapshotStore, partition: Partition, exten
         }
     }
     None
+}
+
+fn believed<M: Machine>(store: &dyn SnapshotStore, place: &SnapshotPlace, log: &dyn Log, extent: Extent) -> Result<Fold<M>, SnapshotError> {
+    within(place.position, extent)?;
+    let fold = decode::<M>(place, &store.read(place)?)?;
+    ends_on(log, &fold, extent)?;
+    Ok(fold)
 }
 
 /// The bytes of a snapshot of `fold` at `position`.
@@ -230,6 +246,29 @@ fn within(position: Offset, extent: Extent) -> Result<(), SnapshotError> {
         return Err(SnapshotError::BehindLog { position, start: extent.start });
     }
     Ok(())
+}
+
+/// A log that was begun anew, or put back to an older copy, grows past the positions of the snapshots that outlived it;
+/// but it dates the record there otherwise. A record that the log no longer keeps cannot be compared.
+fn ends_on<M: Machine>(log: &dyn Log, fold: &Fold<M>, extent: Extent) -> Result<(), SnapshotError> {
+    let asof = fold.asof();
+    if asof < extent.start {
+        return Ok(());
+    }
+    let found = log.read(fold.partition(), asof, 1).map_err(|error| SnapshotError::Store { reason: error.to_string() })?;
+    let same = found.first().is_some_and(|record| record.offset == asof && record.appended == fold.appended());
+    if same { Ok(()) } else { Err(SnapshotError::OfAnotherLog { asof }) }
+}
+
+/// Of all `positions`, those that are dropped once a snapshot stands at `written`.
+fn dropped(mut positions: Vec<Offset>, written: Offset) -> Vec<Offset> {
+    positions.sort_unstable_by(|one, other| other.cmp(one));
+    let mut kept = 0;
+    positions.retain(|position| {
+        kept += usize::from(*position <= written);
+        *position > written || kept > KEPT
+    });
+    positions
 }
 
 fn damaged(reason: &str) -> SnapshotError {

@@ -10,7 +10,7 @@ use machine::Fold;
 use runtime::log::memory::{CommitFault, FaultPlan};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions};
-use runtime::snapshots::{MemorySnapshots, SnapshotPlace, SnapshotStore, encode};
+use runtime::snapshots::{MemorySnapshots, SnapshotPlace, SnapshotStore, StoredSnapshots, encode};
 use wire::{Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
 
 const ID: &str = "reeve.desk.0";
@@ -275,6 +275,107 @@ fn a_snapshot_that_knows_more_than_the_log_is_not_believed() {
 }
 
 #[test]
+fn a_snapshot_of_another_log_is_not_believed_when_this_one_has_grown_past_it() {
+    let store = Arc::new(MemorySnapshots::default());
+    let options = || PumpOptions { snapshots: Some(store.clone()), ..PumpOptions::default() };
+    let mut other = World::new(1);
+    let mut pump = other.pump_with(options());
+    settle(&mut pump);
+    (0..30).for_each(|second| other.harm(second, 0));
+    settle(&mut pump);
+    pump.drain().expect("calm weather");
+    assert_eq!(store.len(), 1);
+
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    (0..60).for_each(|second| world.harm(1_000 + second, 0));
+    settle(&mut pump);
+    let state = pump.state(Partition(0)).expect("held").clone();
+    drop(pump);
+    let mut pump = world.pump_with(options());
+    settle(&mut pump);
+    assert_eq!(pump.state(Partition(0)), Some(&state));
+    assert_once(&world, 60, "it began at the start of this log");
+}
+
+#[test]
+fn snapshots_of_another_log_do_not_crowd_out_those_of_this_one() {
+    let store = Arc::new(MemorySnapshots::default());
+    for nth in 1..=5 {
+        let position = Offset(1_000 * nth);
+        let place = SnapshotPlace { service: "desk", partition: Partition(0), position };
+        assert!(store.put(place, Box::new(move || encode(&Fold::<Desk>::new(Partition(0)), position))));
+    }
+    let mut world = World::new(1);
+    let mut pump = world.pump_with(PumpOptions { snapshots: Some(store.clone()), ..PumpOptions::default() });
+    settle(&mut pump);
+    world.harm(1, 0);
+    settle(&mut pump);
+    pump.drain().expect("calm weather");
+    let position = pump.status().partitions[0].position;
+    assert_eq!(store.positions("desk", Partition(0)).expect("memory"), [position]);
+}
+
+#[test]
+fn a_drain_hands_over_every_partition_however_few_snapshots_the_store_takes_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(StoredSnapshots::in_folder(folder.path()).expect("it may be written"));
+    let mut world = World::new(8);
+    let mut pump = world.pump_with(PumpOptions { snapshots: Some(store.clone()), ..PumpOptions::default() });
+    settle(&mut pump);
+    (0..8).for_each(|partition| world.harm(1, partition));
+    settle(&mut pump);
+    pump.drain().expect("calm weather");
+    let kept = (0..8).filter(|partition| !store.positions("desk", Partition(*partition)).expect("readable").is_empty());
+    assert_eq!(kept.count(), 8);
+}
+
+#[test]
+fn with_nothing_owed_offsets_are_committed_twice_a_second_at_most() {
+    let world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    // It asks for the group's offsets and is given nothing else: the only partition stays where it is.
+    let mut observer = world.log.consumer("reeve.desk", "observer").expect("the log is reached");
+    let mut seen = BTreeSet::new();
+    for tenth in 0..100 {
+        // What is no fact for this room moves its position, and nothing else.
+        world.log.set_now(Timestamp(tenth * 100_000));
+        world.log.publish_unchecked(vec![Addressed { partition: Partition(0), record: strange() }]).expect("it exists");
+        (0..3).for_each(|_| assert_eq!(pump.step().expect("calm weather").published, 0));
+        seen.extend(observer.committed(Partition(0)).expect("nothing is pending"));
+    }
+    assert!((18..=21).contains(&seen.len()), "{} commits in ten seconds: {seen:?}", seen.len());
+    world.log.set_now(Timestamp(20_000_000));
+    settle(&mut pump);
+    assert_eq!(
+        observer.committed(Partition(0)).expect("nothing is pending"),
+        Some(Offset(100)),
+        "the last ones follow without a new record"
+    );
+}
+
+#[test]
+fn a_member_that_was_replaced_with_its_hands_full_does_not_fence_its_successor() {
+    let mut world = World::new(1);
+    let mut older = world.pump();
+    settle(&mut older);
+    world.started(0, 0, "one");
+    world.started(40, 0, "two");
+    world.ended(200, 0, "one");
+    world.ended(201, 0, "two");
+    // It has decided the first silence and stands before the second, with two records in hand.
+    assert!((0..40).any(|_| older.step().is_ok_and(|step| step.published > 0)));
+    let mut newer = world.pump();
+    settle(&mut newer);
+    assert!((0..10).any(|_| older.step().is_err()), "it learns that it was replaced");
+    (0..10).for_each(|_| assert_eq!(older.step().expect("it keeps out").published, 0));
+    world.harm(300, 0);
+    (0..10).for_each(|_| assert!(newer.step().is_ok(), "nobody fenced it"));
+    assert_once(&world, 3, "two silences and a harm");
+}
+
+#[test]
 fn under_all_faults_at_once_every_harm_is_answered_exactly_once_and_no_clock_falls() {
     let faults = FaultPlan {
         aborted: 0.1,
@@ -312,6 +413,11 @@ fn under_all_faults_at_once_every_harm_is_answered_exactly_once_and_no_clock_fal
         assert_no_clock_falls(&world, seed);
         assert_every_decision_is_owed(&world, seed);
     }
+}
+
+/// A record of no known framing, which is passed.
+fn strange() -> RawRecord {
+    RawRecord { key: None, headers: Vec::new(), value: vec![0xc3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8].into() }
 }
 
 fn assert_once(world: &World, expected: usize, when: &str) {

@@ -11,7 +11,6 @@ use futures::stream;
 use incident::Incident;
 use machine::{Fold, Machine};
 use rollback::Rollback;
-use runtime::driver;
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
 use runtime::log::merge::Cursor;
 use runtime::log::{Addressed, AppendError, Log, LogError};
@@ -145,7 +144,7 @@ impl Local {
             let Some(last) = page.last() else { return Ok(fold) };
             next = last.offset.next();
             for stored in &page {
-                let reads = stored.raw.kind().is_some_and(driver::reads::<M>);
+                let reads = stored.raw.kind().is_some_and(Fold::<M>::reads);
                 match reads.then(|| Record::read(stored)) {
                     Some(Ok(record)) => {
                         fold.fold(&record);

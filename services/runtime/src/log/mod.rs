@@ -178,7 +178,7 @@ pub struct Appended {
 }
 
 /// What can go wrong with a log.
-#[derive(Debug, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LogError {
     /// The log does not answer; asking again may help.
     #[error("the log does not answer: {reason}")]
@@ -207,6 +207,12 @@ pub enum LogError {
     Held {
         /// The folder.
         path: String,
+    },
+    /// The disk takes no more, or may not be written at all: somebody has to make room, or give leave.
+    #[error("the log cannot be written: {reason}")]
+    CannotWrite {
+        /// What was tried and what the disk said.
+        reason: String,
     },
     /// What is stored cannot be read, or not written.
     #[error("the log's storage fails: {reason}")]

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wire::{Offset, Partition};
 
-use super::{Encode, KEPT, SnapshotError, SnapshotPlace, SnapshotStore};
+use super::{Encode, SnapshotError, SnapshotPlace, SnapshotStore, dropped};
 
 /// Snapshots in memory. Whoever holds it may damage them on purpose.
 #[derive(Debug, Default)]
@@ -47,11 +47,12 @@ impl SnapshotStore for MemorySnapshots {
 
     fn put(&self, place: SnapshotPlace, encode: Encode) -> bool {
         let mut kept = self.lock();
-        let (service, partition) = (place.service, place.partition);
-        kept.insert(place, encode());
-        let of = |other: &&SnapshotPlace| other.service == service && other.partition == partition;
-        let old: Vec<SnapshotPlace> = kept.keys().filter(of).rev().skip(KEPT).cloned().collect();
-        old.iter().for_each(|place| drop(kept.remove(place)));
+        kept.insert(place.clone(), encode());
+        let of = |other: &&SnapshotPlace| other.service == place.service && other.partition == place.partition;
+        let positions = kept.keys().filter(of).map(|other| other.position).collect();
+        for position in dropped(positions, place.position) {
+            kept.remove(&SnapshotPlace { position, ..place.clone() });
+        }
         true
     }
 }

@@ -14,7 +14,7 @@ use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use wire::{Offset, Partition};
 
-use super::{Encode, KEPT, SnapshotError, SnapshotPlace, SnapshotStore};
+use super::{Encode, SnapshotError, SnapshotPlace, SnapshotStore, dropped};
 use crate::facts::{Fact, SnapshotTold};
 
 /// Snapshots that wait to be written. More are refused: the next ones are as good.
@@ -136,7 +136,7 @@ async fn read(store: &dyn ObjectStore, place: &SnapshotPlace) -> Result<Vec<u8>,
 
 async fn write(store: &dyn ObjectStore, place: &SnapshotPlace, bytes: Vec<u8>) -> Result<(), SnapshotError> {
     store.put(&path_of(place), bytes.into()).await.map_err(|error| store_fails(&error))?;
-    for position in positions(store, place.service, place.partition).await?.into_iter().skip(KEPT) {
+    for position in dropped(positions(store, place.service, place.partition).await?, place.position) {
         let old = SnapshotPlace { position, ..place.clone() };
         store.delete(&path_of(&old)).await.map_err(|error| store_fails(&error))?;
     }

@@ -130,6 +130,38 @@ fn debt(open: &Open, causation: Option<RecordId>) -> Debt {
     Debt { id: open.id.clone(), key: open.agent.clone(), subject: Some(open.session.clone()), causation, hops: 1, body: body.into() }
 }
 
+/// Somebody was harmed.
+pub(crate) fn harm(category: &str) -> Body {
+    HarmReported { category: category.to_owned(), confirmed: true, description: None, reporter: None, version: None }.into()
+}
+
+/// The fact number `nth`, about the one agent of `partition`.
+pub(crate) fn fact(nth: u64, partition: u32, session: &str, body: Body) -> Event {
+    Event {
+        key: format!("agent-{partition}").as_str().into(),
+        source: "/platforms/tests".into(),
+        id: format!("fact-{nth}").as_str().into(),
+        time: None,
+        subject: Some(session.into()),
+        causation: None,
+        hops: 0,
+        tenant: None,
+        traceparent: None,
+        body,
+    }
+}
+
+/// Every decision on a log, by partition and offset, watermarks too.
+pub(crate) fn decisions(log: &dyn Log) -> Vec<Record> {
+    let mut decisions = Vec::new();
+    for partition in (0..log.partitions()).map(Partition) {
+        let stored = log.read(partition, Offset(0), usize::MAX).expect("the log can be read");
+        let read = stored.iter().filter_map(|stored| Record::read(stored).ok());
+        decisions.extend(read.filter(|record| record.body.kind().is_decision()));
+    }
+    decisions
+}
+
 /// A log in memory and what is said on it.
 pub(crate) struct World {
     pub(crate) log: Arc<MemoryLog>,
@@ -171,25 +203,12 @@ impl World {
     }
 
     pub(crate) fn harm_of(&mut self, at_s: i64, partition: u32, category: &str) {
-        let category = category.to_owned();
-        let harm = HarmReported { category, confirmed: true, description: None, reporter: None, version: None };
-        self.say(at_s, partition, "none", harm.into());
+        self.say(at_s, partition, "none", harm(category));
     }
 
     fn say(&mut self, at_s: i64, partition: u32, session: &str, body: Body) {
         self.said += 1;
-        let event = Event {
-            key: format!("agent-{partition}").as_str().into(),
-            source: "/platforms/tests".into(),
-            id: format!("fact-{}", self.said).as_str().into(),
-            time: None,
-            subject: Some(session.into()),
-            causation: None,
-            hops: 0,
-            tenant: None,
-            traceparent: None,
-            body,
-        };
+        let event = fact(self.said, partition, session, body);
         self.log.set_now(Timestamp(0).plus_s(at_s));
         self.log
             .publish_unchecked(vec![Addressed { partition: Partition(partition), record: event.to_raw() }])
@@ -203,13 +222,7 @@ impl World {
 
     /// Every decision on the log, watermarks too.
     pub(crate) fn decisions(&self) -> Vec<Record> {
-        let mut decisions = Vec::new();
-        for partition in (0..self.log.partitions()).map(Partition) {
-            let stored = self.log.read(partition, Offset(0), usize::MAX).expect("a memory log can be read");
-            let read = stored.iter().filter_map(|stored| Record::read(stored).ok());
-            decisions.extend(read.filter(|record| record.body.kind().is_decision()));
-        }
-        decisions
+        decisions(&*self.log)
     }
 }
 

@@ -103,6 +103,25 @@ fn a_log_that_was_dropped_without_a_word_is_whole_when_it_is_opened_again() {
 }
 
 #[test]
+fn a_large_log_that_ended_uncleanly_is_whole_when_it_is_opened_again() {
+    const RECORDS: usize = 20_000;
+    let (folder, copy) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    let log = open_with(folder.path(), 1, Clock::Wall).expect("a new log");
+    let text = "x".repeat(500);
+    let ids: Vec<String> = (0..RECORDS).map(|nth| format!("fact-{nth}")).collect();
+    for batch in ids.chunks(1_000) {
+        log.append(batch.iter().map(|id| to(0, fact(id, &text))).collect()).expect("appended");
+    }
+    std::fs::copy(file_in(folder.path()), file_in(copy.path())).expect("the file is copied while it is open");
+    let again = open_with(copy.path(), 1, Clock::Wall).expect("what was left can be opened");
+    assert_eq!(again.end(Partition(0)).expect("it exists"), Offset(RECORDS as i64));
+    let stored = again.read(Partition(0), Offset(0), RECORDS).expect("every record is whole");
+    assert!(stored.iter().zip(&ids).all(|(stored, id)| stored.raw.header("ce_id") == Some(id)));
+    let repeated = again.append(vec![to(0, fact(&ids[7], &text))]).expect("known");
+    assert!(repeated[0].repeated && repeated[0].offset == Offset(7), "its keys are whole too: {repeated:?}");
+}
+
+#[test]
 fn appends_of_a_second_life_are_dated_no_earlier_than_those_of_the_first() {
     let folder = TempDir::new().expect("a folder");
     append(&*open_with(folder.path(), 1, owned(START.plus_s(9))).expect("a new log"), 0, &["a"]);

@@ -24,6 +24,15 @@ pub(super) struct Heads {
     committed: Condvar,
 }
 
+/// A write under way. Until it is dropped, also by a panic, its date is the latest time that anybody is told.
+pub(super) struct Dated<'a> {
+    heads: &'a Heads,
+    /// What its records are dated.
+    pub(super) stamp: Timestamp,
+    /// Where the partitions end once it stands.
+    pub(super) after: Vec<Head>,
+}
+
 struct State {
     heads: Vec<Head>,
     /// The latest time that was ever told or written. A wall clock that steps back cannot undercut it.
@@ -57,23 +66,12 @@ impl Heads {
         Some(Extent { start: Offset(0), high_watermark, quiet_until: state.quiet_until(&self.clock) })
     }
 
-    /// Dates the write that begins now. Only the one writer calls this, and [`Self::finish`] after it.
-    pub(super) fn begin(&self) -> (Timestamp, Vec<Head>) {
+    /// Dates the write that begins now. Only the one writer calls this, and not before its last write has ended.
+    pub(super) fn begin(&self) -> Dated<'_> {
         let mut state = locked(&self.state);
         let stamp = state.quiet_until(&self.clock);
         state.writing = Some(stamp);
-        (stamp, state.heads.clone())
-    }
-
-    /// Ends the write: with the new heads if it took place. Offsets alone wake nobody: there is nothing new to read.
-    pub(super) fn finish(&self, written: Option<Vec<Head>>) {
-        let mut state = locked(&self.state);
-        state.writing = None;
-        if let Some(heads) = written.filter(|heads| *heads != state.heads) {
-            state.heads = heads;
-            state.commits += 1;
-            self.committed.notify_all();
-        }
+        Dated { heads: self, stamp, after: state.heads.clone() }
     }
 
     /// Wakes whoever waits, as a write would.
@@ -85,6 +83,28 @@ impl Heads {
     pub(super) fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let waiting = self.committed.wait_timeout_while(locked(&self.state), timeout, |state| state.commits <= seen);
         waiting.unwrap_or_else(PoisonError::into_inner).0.commits
+    }
+}
+
+// === impl Dated ===
+
+impl Dated<'_> {
+    /// It took place: where the partitions end now is seen. Offsets alone wake nobody, there is nothing new to read.
+    pub(super) fn stands(self) {
+        let mut state = locked(&self.heads.state);
+        if self.after != state.heads {
+            // Records that an importer dated ahead of its clock: no time before theirs is told any more.
+            state.floor = self.after.iter().map(|head| head.last).fold(state.floor, Timestamp::max);
+            state.heads.clone_from(&self.after);
+            state.commits += 1;
+            self.heads.committed.notify_all();
+        }
+    }
+}
+
+impl Drop for Dated<'_> {
+    fn drop(&mut self) {
+        locked(&self.heads.state).writing = None;
     }
 }
 

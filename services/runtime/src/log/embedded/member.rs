@@ -29,6 +29,8 @@ impl Consumer for Reader {
         if let Some(news) = self.seat.news() {
             return Ok(news);
         }
+        // A room at the end reads nothing, and still has to hear that it can decide nothing any more.
+        self.inner.storage.stands()?;
         let ahead = self.seat.reading().find_map(|(partition, from)| {
             let end = self.inner.heads.end(partition).filter(|end| from < *end)?;
             Some((partition, from, end))

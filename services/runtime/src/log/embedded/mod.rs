@@ -5,6 +5,8 @@
 
 mod clock;
 mod frame;
+#[cfg(test)]
+mod full_disk;
 mod heads;
 mod member;
 mod storage;
@@ -61,13 +63,16 @@ impl EmbeddedLog {
     /// are dropped.
     ///
     /// # Errors
-    /// [`LogError::Held`] when another process holds the folder, [`LogError::Storage`] when the file cannot be read, is
-    /// damaged or has another format.
+    /// [`LogError::Held`] when another process holds the folder, [`LogError::CannotWrite`] when the disk takes no
+    /// more, [`LogError::Storage`] when the file cannot be read, is damaged or has another format.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Arc<Self>, LogError> {
         if options.partitions == 0 {
             return Err(LogError::Storage { reason: "a topic has one partition at least".to_owned() });
         }
-        let storage = Storage::open(dir, options.partitions)?;
+        Self::over(Storage::open(dir, options.partitions)?, options)
+    }
+
+    fn over(storage: Storage, options: EmbeddedOptions) -> Result<Arc<Self>, LogError> {
         if storage.partitions() != options.partitions {
             tracing::warn!(stored = storage.partitions(), asked = options.partitions, "the log keeps the partitions that it began with");
         }
@@ -184,6 +189,7 @@ mod tests {
             (Timestamp(date), Addressed { partition: Partition(0), record })
         };
         log.append_dated(vec![dated(90, b"late"), dated(110, b"a"), dated(105, b"b"), dated(120, b"c")]).expect("appended");
+        assert_eq!(log.now(), Timestamp(120), "nobody is told a time before what can be read");
         clock.set(Timestamp(120));
         log.append_dated(vec![dated(110, b"d")]).expect("appended");
         let dates: Vec<i64> = log.read(Partition(0), Offset(0), 10).expect("readable").iter().map(|stored| stored.appended.0).collect();

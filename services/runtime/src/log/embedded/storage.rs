@@ -1,7 +1,9 @@
 //! The file: which tables there are, and how they are read and written.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use wire::{DedupeKey, Offset, Partition, RawRecord, StoredRecord, Timestamp};
@@ -37,6 +39,9 @@ const PRODUCERS: TableDefinition<'_, &str, u64> = TableDefinition::new("producer
 pub(super) struct Storage {
     store: Database,
     partitions: u32,
+    /// Why the disk took no more. After its first failure the store refuses everything until it is opened anew, and
+    /// says no more than that there was one.
+    broken: OnceLock<LogError>,
 }
 
 /// A write under way: nothing of it stands before [`commit`](WriteTransaction::commit).
@@ -55,8 +60,29 @@ impl Storage {
         std::fs::create_dir_all(dir).map_err(failed("the folder cannot be made"))?;
         let file = dir.join(FILE_NAME);
         let store = if file.exists() { open_store(dir, &file)? } else { begin_store(dir, &file, partitions)? };
+        Self::over(store, partitions)
+    }
+
+    /// A log in an open store, which is begun with this many partitions if it is empty.
+    pub(super) fn over(store: Database, partitions: u32) -> Result<Self, LogError> {
         let partitions = begin_or_check(&store, partitions)?;
-        Ok(Self { store, partitions })
+        Ok(Self { store, partitions, broken: OnceLock::new() })
+    }
+
+    /// Remembers that the disk took no more: from now on everything is refused for this reason.
+    pub(super) fn broke(&self, cause: &LogError) {
+        if matches!(cause, LogError::CannotWrite { .. }) {
+            // The first reason is the one to tell.
+            self.broken.set(cause.clone()).ok();
+        }
+    }
+
+    /// Whether it still stands.
+    ///
+    /// # Errors
+    /// [`LogError::CannotWrite`] since the disk took no more.
+    pub(super) fn stands(&self) -> Result<(), LogError> {
+        self.broken.get().map_or(Ok(()), |cause| Err(cause.clone()))
     }
 
     pub(super) fn partitions(&self) -> u32 {
@@ -107,10 +133,12 @@ impl Storage {
 
     /// Begins a write. It is on the disk when its commit returns.
     pub(super) fn begin_write(&self) -> Result<WriteTransaction, LogError> {
+        self.stands()?;
         self.store.begin_write().map_err(failed("no write can begin"))
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, LogError> {
+        self.stands()?;
         self.store.begin_read().map_err(failed("no read can begin"))
     }
 }
@@ -164,14 +192,32 @@ impl<'w> Tables<'w> {
     }
 }
 
-/// An error of the store as the log's, with what was tried.
-pub(super) fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> LogError {
-    move |error| LogError::Storage { reason: format!("{what}: {error}") }
+/// An error of the store or the disk as the log's, with what was tried.
+pub(super) fn failed<E: Into<redb::Error>>(what: &'static str) -> impl Fn(E) -> LogError {
+    move |error| {
+        let error = error.into();
+        let reason = format!("{what}: {error}");
+        match error {
+            redb::Error::Io(error) if takes_no_more(error.kind()) => LogError::CannotWrite { reason },
+            _ => LogError::Storage { reason },
+        }
+    }
+}
+
+/// What a disk says that is full or may not be written, as against one that fails.
+fn takes_no_more(kind: ErrorKind) -> bool {
+    use ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(kind, StorageFull | QuotaExceeded | FileTooLarge | ReadOnlyFilesystem | PermissionDenied)
 }
 
 /// The store in a file, which is begun if it is not there.
 fn open_store(dir: &Path, file: &Path) -> Result<Database, LogError> {
-    Database::builder().set_cache_size(CACHE_BYTES).create(file).map_err(|error| match error {
+    let told = file.display().to_string();
+    let repairing = move |repair: &mut redb::RepairSession| {
+        let progress = repair.progress();
+        tracing::warn!(progress, "{told} was not closed in good order and is checked, {:.0} % done", progress * 100.0);
+    };
+    Database::builder().set_cache_size(CACHE_BYTES).set_repair_callback(repairing).create(file).map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => LogError::Held { path: dir.display().to_string() },
         other => failed("the file cannot be opened")(other),
     })

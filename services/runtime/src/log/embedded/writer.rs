@@ -48,7 +48,7 @@ pub(super) enum Written {
 }
 
 /// Why nothing is known to be written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failure {
     /// Too many appends wait.
     Busy,
@@ -160,15 +160,21 @@ impl Drop for Lead<'_> {
 
 /// Writes all jobs in one store transaction and answers each. A failure of the store is everybody's.
 fn write(jobs: Vec<Job>, storage: &Storage, heads: &Heads) -> Vec<Answer> {
-    let (stamp, before) = heads.begin();
-    let mut after = before.clone();
-    let outcome = write_dated(&jobs, storage, stamp, &mut after);
-    // Who only repeated what stands waited for the writer, but nobody has anything new to read.
-    let moved = outcome.as_ref().is_ok_and(|(_, changed)| *changed);
-    heads.finish(moved.then_some(after));
-    match outcome {
-        Ok((answers, _)) => answers.into_iter().map(Ok).collect(),
-        Err(failure) => jobs.iter().map(|_| Err(failure.clone_for_all())).collect(),
+    let mut dated = heads.begin();
+    match write_dated(&jobs, storage, dated.stamp, &mut dated.after) {
+        Ok((answers, changed)) => {
+            // Who only repeated what stands waited for the writer, but nobody has anything new to read.
+            if changed {
+                dated.stands();
+            }
+            answers.into_iter().map(Ok).collect()
+        }
+        Err(failure) => {
+            if let Failure::NotWritten(cause) | Failure::Unsure(cause) = &failure {
+                storage.broke(cause);
+            }
+            jobs.iter().map(|_| Err(failure.clone())).collect()
+        }
     }
 }
 
@@ -274,25 +280,6 @@ impl Session<'_, '_> {
     }
 }
 
-// === impl Failure ===
-
-impl Failure {
-    /// The same failure for another job of the write.
-    fn clone_for_all(&self) -> Self {
-        let again = |error: &LogError| LogError::Storage {
-            reason: match error {
-                LogError::Storage { reason } => reason.clone(),
-                other => other.to_string(),
-            },
-        };
-        match self {
-            Self::Busy => Self::Busy,
-            Self::NotWritten(error) => Self::NotWritten(again(error)),
-            Self::Unsure(error) => Self::Unsure(again(error)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,15 +336,29 @@ mod tests {
     fn while_a_write_is_under_way_its_own_date_is_the_latest_that_is_promised() {
         let clock = OwnedClock::starting_at(START);
         let heads = Heads::new(Clock::Owned(clock.clone()), vec![Head { end: Offset(0), last: Timestamp::MIN }]);
-        let (stamp, mut after) = heads.begin();
+        let mut dated = heads.begin();
+        let stamp = dated.stamp;
         clock.set(START.plus_s(60));
         let told = heads.extent(Partition(0)).expect("it exists");
         assert_eq!((told.high_watermark, told.quiet_until), (Offset(0), stamp));
         assert_eq!(heads.now(), stamp);
-        after[0] = Head { end: Offset(1), last: stamp };
-        heads.finish(Some(after));
+        dated.after[0] = Head { end: Offset(1), last: stamp };
+        dated.stands();
         let told = heads.extent(Partition(0)).expect("it exists");
         assert_eq!((told.high_watermark, told.quiet_until), (Offset(1), START.plus_s(60)));
+    }
+
+    #[test]
+    fn a_write_that_panics_does_not_stop_the_clock() {
+        let clock = OwnedClock::starting_at(START);
+        let heads = Heads::new(Clock::Owned(clock.clone()), vec![Head { end: Offset(0), last: Timestamp::MIN }]);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _dated = heads.begin();
+            panic!("midway, as the test wants it");
+        }));
+        assert!(panicked.is_err());
+        clock.set(START.plus_s(60));
+        assert_eq!(heads.now(), START.plus_s(60));
     }
 
     struct House {
