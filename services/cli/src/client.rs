@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
 use crate::standing::Report;
-use crate::target::{Events, Filter, Published, Rejected};
+use crate::target::{DEFAULT_URL, Events, Filter, Published, Rejected};
 
 pub use lines::Lines;
 
@@ -38,9 +38,13 @@ impl Client {
     /// # Errors
     /// When `url` is no HTTP address.
     pub fn new(url: &str) -> Result<Self, Failure> {
-        let known: reqwest::Url = url.parse().map_err(|error| Failure::usage(format!("`{url}` is no address: {error}")))?;
+        let wrong = |why: &str| Failure::usage(format!("`{url}` is no address of a Reeve: {why}; one is {DEFAULT_URL}"));
+        let known: reqwest::Url = url.parse().map_err(|_| wrong("it does not begin with http://"))?;
         if known.scheme() != "http" {
-            return Err(Failure::usage(format!("`{url}` is no address that reeve can speak to: only http:// is spoken")));
+            return Err(wrong("only http:// is spoken"));
+        }
+        if !known.path().trim_matches('/').is_empty() || known.query().is_some() {
+            return Err(wrong("it has a path"));
         }
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -94,13 +98,17 @@ impl Client {
         .boxed())
     }
 
-    /// How one agent stands, or all of them.
+    /// How one agent stands, or all of them; nothing of an agent that is not known.
     ///
     /// # Errors
-    /// When Reeve does not answer, or knows no such agent.
+    /// When Reeve does not answer.
     pub async fn standing(&self, agent: Option<&str>) -> Result<Report, Failure> {
         let path = agent.map_or_else(|| "/v1/status".to_owned(), |agent| format!("/v1/status/{}", segment(agent)));
-        let answer = self.get(&path, &[]).await?;
+        let answer = self.send(&path, &[]).await?;
+        if agent.is_some() && answer.status() == StatusCode::NOT_FOUND {
+            return Ok(Report::default());
+        }
+        let answer = self.checked(answer).await?;
         answer.json().await.map_err(|error| Failure::internal(format!("cannot read the answer of {path}: {error}")))
     }
 
@@ -118,10 +126,14 @@ impl Client {
     }
 
     async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Response, Failure> {
+        let answer = self.send(path, query).await?;
+        self.checked(answer).await
+    }
+
+    async fn send(&self, path: &str, query: &[(&str, String)]) -> Result<Response, Failure> {
         let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", segment(value))).collect();
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
-        let sent = self.http.get(format!("{}{path}{query}", self.base)).send().await;
-        self.checked(sent.map_err(|error| self.unreachable(&error))?).await
+        self.http.get(format!("{}{path}{query}", self.base)).send().await.map_err(|error| self.unreachable(&error))
     }
 
     async fn checked(&self, answer: Response) -> Result<Response, Failure> {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::failure::Failure;
 use crate::output::{self, text};
 use crate::target::{Filter, Target, TargetArgs};
+use crate::terminal;
 
 pub(crate) use tree::numbers;
 
@@ -47,7 +48,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     };
     let root_id = text(&root, "/id").to_owned();
     let found = causes_of(&target, root).await?;
-    if args.json { output::json(&tree::json(&root_id, &found)) } else { output::line(tree::readable(&root_id, &found)) }
+    if args.json {
+        output::json(&tree::json(&root_id, &found))
+    } else {
+        output::line(tree::readable(&root_id, &found, terminal::columns()))
+    }
 }
 
 /// The ids that a record names as its causes, each once, in order.

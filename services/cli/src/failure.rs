@@ -10,6 +10,8 @@ use runtime::log::{AppendError, LogError};
 use runtime::pump::PumpError;
 use runtime::room::RoomError;
 
+use crate::terminal::{as_called, me};
+
 /// Exit codes, after `sysexits.h`. They are part of the interface: scripts branch on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -107,7 +109,10 @@ impl Failure {
             eprintln!("{line}");
         }
         if !self.is_broken_pipe() {
-            eprintln!("{self}");
+            eprintln!("{}", as_called(&self.to_string()));
+            if let Some(code) = self.code {
+                eprintln!("  more: {} runbook {code}", me());
+            }
         }
         ExitCode::from(self.exit)
     }
@@ -125,7 +130,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
-            Some(code) => write!(f, "error {code}: {} (more: reeve runbook {code})", self.sentence),
+            Some(code) => write!(f, "error {code}: {}", self.sentence),
             None => write!(f, "error: {}", self.sentence),
         }
     }

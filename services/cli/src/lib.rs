@@ -18,6 +18,7 @@ mod standing;
 mod status;
 mod tail;
 pub mod target;
+mod terminal;
 mod up;
 mod words;
 

@@ -5,7 +5,6 @@ mod door;
 mod routes;
 mod watch;
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,12 +28,16 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::fleet::{Fleet, Scenario, Size};
 use crate::output;
+use crate::target::DEFAULT_URL;
+use crate::terminal::{folded, me};
 
 const EXAMPLES: &str = "\
 Examples:
-  reeve up                                     everything, on ./data and 127.0.0.1:4780
-  reeve up --fleet bad-deploy                  and a small fleet, one agent of which goes bad
-  reeve up --data /var/lib/reeve --listen 0.0.0.0:4780 --log-format json
+  reeve up                        everything, on ./data and 127.0.0.1:4780
+  reeve up --fleet bad-deploy     and a small fleet, one agent of which goes bad
+  reeve up --data /var/lib/reeve --listen 127.0.0.1:4781 --log-format json
+
+The gateway asks nobody for a key, so it listens on loopback addresses only.
 
 Ctrl-C or SIGTERM drains and ends with 0; a second one ends at once. Started again on the same folder it goes on.";
 
@@ -45,6 +48,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the fleet may take to end its sessions.
 const FLEET_GRACE: Duration = Duration::from_secs(5);
 
+/// Column in which a greeting's words stand.
+const GREETING_COLUMN: usize = 11;
 /// Variables of other verbs.
 const OTHER_VARIABLES: &[&str] = &["REEVE_URL", "REEVE_AUTHOR"];
 /// Which log lines are written.
@@ -57,7 +62,7 @@ pub(crate) struct Args {
     /// Folder of the log; it is made if need be [default: ./data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Address to listen on [default: 127.0.0.1:4780]
+    /// Loopback address to listen on; port 0 takes a free one [default: 127.0.0.1:4780]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Partitions of a new log; one that exists keeps its own [default: 4]
@@ -106,6 +111,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     runtime::logging::begin(&config.logging);
 
+    check_loopback(config.listen_address)?;
     let wish = Shutdown::new();
     wish.on_signals()?;
     let listener = listen(config.listen_address).await?;
@@ -119,7 +125,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     });
     house.ready(&wish).await?;
     greet(&args, &config, address, &house)?;
-    let watching = watch::start(Arc::clone(&house.log), house.began_at.clone(), config.logging.format, house.rooms_end.clone());
+    let (log, began_at, rooms_end) = (Arc::clone(&house.log), house.began_at.clone(), house.rooms_end.clone());
+    let watching = watch::start(log, began_at, config.logging.format, option(address), rooms_end);
     let fleet = args.fleet.map(|scenario| start_fleet(scenario, &args.size, address)).transpose()?;
 
     let failed = house.until_over(&wish).await;
@@ -161,6 +168,19 @@ impl Args {
         }
         layers
     }
+}
+
+/// Whoever reaches the gateway may say anything of any agent: until it asks for keys, only this machine may reach it.
+fn check_loopback(address: SocketAddr) -> Result<(), Failure> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let sentence = format!(
+        "listen.address is {address}, which others can reach: the gateway asks nobody for a key yet, so it listens on loopback addresses \
+         only, such as 127.0.0.1:{}",
+        address.port()
+    );
+    Err(Failure::coded(Code::BadConfig, sentence))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -268,27 +288,33 @@ fn greet(args: &Args, config: &Config, address: SocketAddr, house: &House) -> Re
         tracing::info!(%url, data = %path.display(), "reeve is up");
         return Ok(());
     }
-    let option = if url == crate::target::DEFAULT_URL { String::new() } else { format!(" --url {url}") };
+    let (me, option) = (me(), option(address));
     let rooms: Vec<_> = house.rooms.iter().map(RoomHandle::service).collect();
     let (partitions, records) = (house.log.partitions(), house.records());
     output::line(format!("reeve {} is up at {url}", env!("CARGO_PKG_VERSION")))?;
-    output::line(format!("  log        {} ({partitions} partitions, {records} records)", path.display()))?;
-    output::line(format!("  rooms      {}", rooms.join(", ")))?;
-    output::line(format!("  metrics    {url}/metrics"))?;
-    output::line(format!("  look       reeve status{option}  |  reeve tail --follow{option}  |  reeve explain ID{option}"))?;
+    output::line(format!("  log      {} ({partitions} partitions, {records} records)", path.display()))?;
+    output::line(format!("  rooms    {}", rooms.join(", ")))?;
     match args.fleet {
-        Some(scenario) => output::line(format!("  fleet      simulated, {} agents: {}", args.size.agents, scenario.in_words()))?,
-        None => output::line(format!("  facts      reeve publish FILE{option}, or POST {url}/v1/events"))?,
+        Some(scenario) => {
+            let told = format!("  fleet    simulated, {} agents: {}", args.size.agents, scenario.in_words());
+            output::line(folded(&told, GREETING_COLUMN))?;
+        }
+        None => output::line(format!("  facts    {me} publish FILE{option}, or POST {url}/v1/events"))?,
+    }
+    output::line(format!("  metrics  {url}/metrics"))?;
+    output::line("  look     in another terminal, at any time:")?;
+    for verb in ["status", "status AGENT", "tail --follow", "explain ID"] {
+        output::line(format!("           {me} {verb}{option}"))?;
     }
     output::line("Ctrl-C drains and ends. Times are UTC.\n")
 }
 
-fn base(address: SocketAddr) -> String {
-    // Who listens everywhere is spoken to here.
-    if address.ip().is_unspecified() { format!("http://127.0.0.1:{}", address.port()) } else { format!("http://{address}") }
+/// How a command line names the Reeve at `address`.
+fn option(address: SocketAddr) -> String {
+    let url = base(address);
+    if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") }
 }
 
-/// Whether standard output is a terminal that wants colours.
-fn wants_colour() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+fn base(address: SocketAddr) -> String {
+    format!("http://{address}")
 }

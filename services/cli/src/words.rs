@@ -11,6 +11,7 @@ use crate::fact;
 use crate::failure::Failure;
 use crate::output;
 use crate::target::{Filter, Rejected, Target, TargetArgs};
+use crate::terminal::{as_called, me};
 
 /// Who says it and why.
 #[derive(Debug, clap::Args)]
@@ -33,7 +34,7 @@ pub(crate) struct Signed {
 pub(crate) struct Noted {
     #[command(flatten)]
     target: TargetArgs,
-    /// The incident, as `incident.opened` names it.
+    /// The incident: its id, or the id of its `incident.opened`.
     incident_id: String,
     /// Who says this, as your directory knows them.
     #[arg(long, env = "REEVE_AUTHOR", value_parser = not_empty)]
@@ -196,12 +197,15 @@ impl Incident {
         }
         let target = noted.target.open()?;
         let asked = Filter { kinds: vec!["incident.opened".to_owned()], ..Filter::default() };
-        let opened = first(&target, &asked, |event| output::text(event, "/data/incident_id") == noted.incident_id).await?;
+        // People copy either: the incident's id, or that of the record that opened it.
+        let named = |event: &Value| ["/data/incident_id", "/id"].iter().any(|id| output::text(event, id) == noted.incident_id);
+        let opened = first(&target, &asked, named).await?;
         let opened = opened.ok_or_else(|| {
             Failure::unknown(format!("no incident {} is on the log; `reeve tail --kind incident.opened` lists them", noted.incident_id))
         })?;
         let agent = output::text(&opened, "/partitionkey").to_owned();
-        let body = IncidentNoted { incident_id: noted.incident_id.into(), action, author: noted.author.clone(), text: noted.reason };
+        let incident_id = output::text(&opened, "/data/incident_id").into();
+        let body = IncidentNoted { incident_id, action, author: noted.author.clone(), text: noted.reason };
         send(&target, &agent, &noted.author, body, noted.json).await
     }
 }
@@ -209,7 +213,13 @@ impl Incident {
 impl Signed {
     async fn say(self, agent: &str, body: impl Into<Body>) -> Result<(), Failure> {
         let target = self.target.open()?;
-        send(&target, agent, &self.author, body, self.json).await
+        let is_known = !target.standing(Some(agent)).await?.agents.is_empty();
+        send(&target, agent, &self.author, body, self.json).await?;
+        if !is_known {
+            // It may well be about to begin; a misspelt name would otherwise be silent.
+            eprintln!("{}", as_called(&format!("note: no agent {agent} was known before; `reeve status{}` lists all", target.option())));
+        }
+        Ok(())
     }
 }
 
@@ -234,10 +244,10 @@ async fn send(target: &Target, agent: &str, author: &str, body: impl Into<Body>,
     }
 }
 
-fn later(target: &Target) -> &'static str {
+fn later(target: &Target) -> String {
     match target {
-        Target::Url(_) => "",
-        Target::Folder(_) => "; the rooms act on it at the next `reeve up`",
+        Target::Url(_) => String::new(),
+        Target::Folder(_) => format!("; the rooms act on it at the next `{} up`", me()),
     }
 }
 

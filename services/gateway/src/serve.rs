@@ -192,3 +192,40 @@ impl AsyncWrite for Impatient {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
+
+    use super::*;
+    use crate::GatewayOptions;
+
+    /// A request can come in on a connection that stood open when the server began to go down. Its handlers are told so
+    /// here, and the connection is not, so that it does.
+    #[tokio::test]
+    async fn who_comes_while_the_server_goes_down_is_told_to_come_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log_options = EmbeddedOptions { topic: "agent-events".to_owned(), partitions: 1, clock: Clock::Wall };
+        let log = EmbeddedLog::open(folder.path(), log_options).expect("a log");
+        let (_down, begun) = watch::channel(true);
+        let router = crate::router(log, GatewayOptions::default()).layer(Extension(Drain(begun)));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let _served = tokio::spawn(serve(listener, router, std::future::pending(), ServeLimits::default()));
+
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let requests = [
+            client.post(format!("{url}/v1/events")).header("content-type", "application/cloudevents+json").body("{}"),
+            client.get(format!("{url}/v1/events?follow=true")),
+            client.get(format!("{url}/v1/agents/telecom/orders")),
+        ];
+        for request in requests {
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), 503, "{answer:?}");
+            assert_eq!(answer.headers()["retry-after"], "5", "{answer:?}");
+            assert_eq!(answer.headers()["connection"], "close", "{answer:?}");
+            let problem = answer.text().await.expect("a problem");
+            assert!(problem.contains("urn:reeve:problem:draining"), "{problem}");
+        }
+    }
+}

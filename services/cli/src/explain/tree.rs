@@ -5,20 +5,29 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{Found, causes};
-use crate::output::text;
+use crate::output::{moment, text};
 use crate::sentence::{kind_name, said};
+use crate::terminal::broken;
 
-/// The tree from `root` down, a record a line, its rule and numbers below it.
-pub(super) fn readable(root: &str, found: &Found) -> String {
-    let mut lines = Vec::new();
-    let mut told = BTreeSet::new();
-    grow(root, found, &mut told, Branch { first: String::new(), rest: String::new() }, &mut lines);
-    lines.join("\n")
+/// The tree from `root` down, a record a line, its rule and numbers below it; lines are broken at `columns`, if any.
+pub(super) fn readable(root: &str, found: &Found, columns: Option<usize>) -> String {
+    let mut tree = Tree { found, columns: columns.unwrap_or(usize::MAX), told: BTreeSet::new(), lines: Vec::new() };
+    tree.grow(root, &Branch { first: String::new(), rest: String::new() });
+    tree.lines.join("\n")
 }
 
 /// The same as nested objects: `record`, and `causes` where it has any.
 pub(super) fn json(root: &str, found: &Found) -> Value {
     nested(root, found, &mut BTreeSet::new())
+}
+
+/// A tree that is told.
+struct Tree<'a> {
+    found: &'a Found,
+    columns: usize,
+    /// Ids of records that are told: each is told once.
+    told: BTreeSet<String>,
+    lines: Vec<String>,
 }
 
 /// What stands before a record's first line, and before its further ones.
@@ -27,29 +36,37 @@ struct Branch {
     rest: String,
 }
 
-fn grow(id: &str, found: &Found, told: &mut BTreeSet<String>, branch: Branch, lines: &mut Vec<String>) {
-    let Branch { first, rest } = branch;
-    let Some(event) = found.get(id) else {
-        lines.push(format!("{first}{id} (not on this log)"));
-        return;
-    };
-    if !told.insert(id.to_owned()) {
-        lines.push(format!("{first}{} {id} (told above)", kind_name(event)));
-        return;
-    }
-    lines.push(format!("{first}{}", headline(event)));
-    let causes = causes(event);
-    let bar = if causes.is_empty() { "  " } else { "│ " };
-    lines.extend(details(event).into_iter().map(|detail| format!("{rest}{bar}{detail}")));
-    for (index, cause) in causes.iter().enumerate() {
-        let (turn, down) = if index + 1 == causes.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        grow(cause, found, told, Branch { first: format!("{rest}{turn}"), rest: format!("{rest}{down}") }, lines);
+// === impl Tree ===
+
+impl Tree<'_> {
+    fn grow(&mut self, id: &str, Branch { first, rest }: &Branch) {
+        let Some(event) = self.found.get(id) else {
+            self.lines.push(format!("{first}{id} (not on this log)"));
+            return;
+        };
+        if !self.told.insert(id.to_owned()) {
+            self.lines.push(format!("{first}{} {id} (told above)", kind_name(event)));
+            return;
+        }
+        let causes = causes(event);
+        let below = format!("{rest}{}", if causes.is_empty() { "  " } else { "│ " });
+        self.lines.push(broken(&headline(event), self.columns, first, &format!("{below}  ")));
+        for detail in details(event) {
+            self.lines.push(broken(&detail, self.columns, &below, &format!("{below}  ")));
+        }
+        for (index, cause) in causes.iter().enumerate() {
+            let (turn, down) = if index + 1 == causes.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            self.grow(cause, &Branch { first: format!("{rest}{turn}"), rest: format!("{rest}{down}") });
+        }
     }
 }
 
+// === helpers ===
+
 fn headline(event: &Value) -> String {
     let session = event.get("subject").and_then(Value::as_str).map(|session| format!(", session {session}")).unwrap_or_default();
-    let head = format!("{} of {}{session} at {}", kind_name(event), text(event, "/partitionkey"), text(event, "/recordedtime"));
+    let at = moment(text(event, "/recordedtime"));
+    let head = format!("{} of {}{session} at {at}", kind_name(event), text(event, "/partitionkey"));
     if event.pointer("/data/basis").is_some() { head } else { format!("{head}: {}", said(event)) }
 }
 
@@ -70,6 +87,7 @@ fn details(event: &Value) -> Vec<String> {
     }
     details.push(format!("knew partition {} up to offset {}, at {}", event["partition"], basis["asof"], text(basis, "/now")));
     details.push(format!("id {}", text(event, "/id")));
+    details.extend(event.pointer("/data/incident_id").and_then(Value::as_str).map(|id| format!("incident {id}")));
     details
 }
 
@@ -123,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_decision_is_told_with_rule_numbers_and_facts() {
-        let told = readable("d1", &found());
+        let told = readable("d1", &found(), None);
         for part in ["incident.opened of billing", "rule regression, policy default", "e 102.4, lost 9", "session s1", "success=false"] {
             assert!(told.contains(part), "`{part}` is not in\n{told}");
         }
@@ -131,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_cause_that_the_log_lacks_is_said_to_be_missing() {
-        assert!(readable("d1", &found()).contains("f2 (not on this log)"));
+        assert!(readable("d1", &found(), None).contains("f2 (not on this log)"));
         assert_eq!(json("d1", &found())["causes"][1], json!({"id": "f2", "missing": true}));
     }
 }

@@ -11,16 +11,25 @@ use serde_json::Value;
 use wire::{Kind, Offset, Partition, cloudevents};
 
 use crate::output::{self, text, time_of_day};
-use crate::sentence::said;
+use crate::sentence::{kind_name, said};
+use crate::terminal::{self, folded, me};
 
 /// Records read at once.
 const PAGE_RECORDS: usize = 256;
 /// How long to wait for the log before the wish to stop is looked at.
 const WAIT_MAX: Duration = Duration::from_millis(250);
 
+/// Column in which the name of a kind begins, and how wide it may be.
+const KIND_COLUMN: usize = 10;
+const KIND_WIDTH: usize = 19;
+/// Column in which what is said goes on.
+const SAID_COLUMN: usize = KIND_COLUMN + KIND_WIDTH + 2;
+
 /// Starts to tell what is appended from `next` on, by partition, until `end` is requested and everything is told.
-pub(super) fn start(log: Arc<dyn Log>, next: Vec<Offset>, format: LogFormat, end: Shutdown) -> JoinHandle<()> {
-    let mut watcher = Watcher { log, format, next, colour: super::wants_colour() };
+///
+/// `option` is how a command line names this Reeve.
+pub(super) fn start(log: Arc<dyn Log>, next: Vec<Offset>, format: LogFormat, option: String, end: Shutdown) -> JoinHandle<()> {
+    let mut watcher = Watcher { log, format, next, option, colour: terminal::wants_colour() };
     std::thread::spawn(move || watcher.run(&end))
 }
 
@@ -28,6 +37,7 @@ struct Watcher {
     log: Arc<dyn Log>,
     format: LogFormat,
     next: Vec<Offset>,
+    option: String,
     colour: bool,
 }
 
@@ -58,8 +68,14 @@ impl Watcher {
             for stored in &page {
                 any = true;
                 *next = stored.offset.next();
-                if let Some(words) = stored.raw.kind().and_then(words) {
-                    tell(words, &cloudevents::to_structured(stored, self.log.topic(), None), self.format, self.colour);
+                if let Some((kind, words)) = stored.raw.kind().and_then(|kind| Some((kind, words(kind)?))) {
+                    let event = cloudevents::to_structured(stored, self.log.topic(), None);
+                    match self.format {
+                        LogFormat::Human => tell(words, &event, &self.option, self.colour),
+                        // The room that decided has written its line already.
+                        LogFormat::Json if kind.is_decision() => {}
+                        LogFormat::Json => log_line(words.0, &event),
+                    }
                 }
             }
         }
@@ -102,19 +118,25 @@ enum Colour {
     Green,
 }
 
-fn tell((words, colour): (&str, Colour), event: &Value, format: LogFormat, coloured: bool) {
-    let (agent, id) = (text(event, "/partitionkey"), text(event, "/id"));
-    if format == LogFormat::Json {
-        tracing::info!(agent, id, kind = text(event, "/type"), "{words}: {agent}: {}", said(event));
-        return;
+fn tell((words, colour): (&str, Colour), event: &Value, option: &str, coloured: bool) {
+    let (at, agent) = (time_of_day(text(event, "/recordedtime")), text(event, "/partitionkey"));
+    let mut line = folded(&format!("{at}  {words:<KIND_WIDTH$}  {agent:<9} {}", sentence(event)), SAID_COLUMN);
+    if coloured && !colour.code().is_empty() {
+        line.insert_str(KIND_COLUMN + words.len(), "\u{1b}[0m");
+        line.insert_str(KIND_COLUMN, colour.code());
     }
-    let (begin, end) = if coloured { (colour.code(), "\u{1b}[0m") } else { ("", "") };
-    let line = format!("{}  {begin}{words:<19}{end}  {agent:<9} {}", time_of_day(text(event, "/recordedtime")), sentence(event));
     // A terminal that went away does not stop the rooms.
     let _ = output::line(line);
     if event.pointer("/data/basis").is_some() {
-        let _ = output::line(format!("          {:19}  {:<9} reeve explain {id}", "", ""));
+        let hint = format!("{} explain {}{option}", me(), text(event, "/id"));
+        let fits = terminal::columns().is_none_or(|columns| SAID_COLUMN + hint.len() <= columns);
+        let _ = output::line(format!("{:indent$}{hint}", "", indent = if fits { SAID_COLUMN } else { KIND_COLUMN }));
     }
+}
+
+fn log_line(words: &str, event: &Value) {
+    let (agent, id) = (text(event, "/partitionkey"), text(event, "/id"));
+    tracing::info!(agent, id, kind = kind_name(event), "{words}: {agent}: {}", said(event));
 }
 
 /// What the record says, with level, rule and numbers where it has them.
