@@ -174,6 +174,13 @@ impl<M: Machine> Driver<M> {
         self.now
     }
 
+    /// What is now for people who ask, when the log's clock shows `clock`: nobody asks the room while nothing is due, but
+    /// time goes on for it too. Only a reader with a backlog speaks of an earlier time.
+    pub fn told_at(&self, clock: Timestamp) -> Timestamp {
+        let reached = self.now.max(self.fold.appended());
+        if self.asking == Asking::Open && self.pending.is_empty() { reached.max(clock) } else { reached }
+    }
+
     /// Decisions in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
@@ -217,7 +224,13 @@ impl<M: Machine> Driver<M> {
         }
         let due = self.fold.machine().next_due().filter(|due| *due <= appended)?;
         let earliest = self.now.max(self.fold.appended());
-        [due, appended].into_iter().map(|at| at.max(earliest)).find(|at| !self.fresh(*at).is_empty())
+        let (due, appended) = (due.max(earliest), appended.max(earliest));
+        // What is owed at a time is owed later too. So the later time is asked first: mostly all is in flight, and once
+        // is enough to know.
+        if self.fresh(appended).is_empty() {
+            return None;
+        }
+        Some(if self.fresh(due).is_empty() { appended } else { due })
     }
 
     fn fresh(&self, now: Timestamp) -> Vec<Decision> {

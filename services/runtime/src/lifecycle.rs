@@ -45,7 +45,7 @@ impl Shutdown {
     ///
     /// # Errors
     /// The operating system's, when it refuses a handler. Must be called inside a tokio runtime.
-    #[allow(clippy::disallowed_methods, reason = "told twice to stop, it must not wait for the drain")]
+    #[expect(clippy::disallowed_methods, reason = "told twice to stop, it must not wait for the drain")]
     pub fn on_signals(&self) -> io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -191,10 +191,9 @@ impl<M: Machine> Pump<M> {
     /// What the room knows about an agent, if this member drives its partition.
     pub fn standing(&self, agent: &AgentId) -> Vec<Standing> {
         let partition = partition_of(agent.as_str().as_bytes(), self.log.partitions());
-        self.held.get(&partition).map_or_else(Vec::new, |held| {
-            let now = held.driver.now().max(held.driver.state().appended());
-            held.driver.state().machine().standing(agent, now)
-        })
+        self.held
+            .get(&partition)
+            .map_or_else(Vec::new, |held| held.driver.state().machine().standing(agent, held.driver.told_at(self.log.now())))
     }
 
     /// The agents that the room knows on the partitions of this member, in order.

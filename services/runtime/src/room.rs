@@ -25,7 +25,9 @@ pub type RoomOptions = PumpOptions;
 /// Questions that wait for the room's next step. Who asks more is told that it is busy.
 const QUESTIONS_MAX: usize = 32;
 /// The longest that a room waits for the log before it looks for questions and the wish to stop.
-const WAIT_MAX: Duration = Duration::from_millis(250);
+const WAIT_MAX: Duration = Duration::from_millis(100);
+/// The longest that it waits after a question: who asks about one agent asks about the next.
+const WAIT_AFTER_QUESTION: Duration = Duration::from_millis(5);
 /// How often a room looks up while it waits to try again.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(20);
 /// How often a room says how it stands.
@@ -236,14 +238,14 @@ impl<M: Machine> Room<M> {
     fn run(&mut self) -> Result<(), PumpError> {
         let mut seen = 0;
         while !self.shutdown.requested() {
-            self.answer();
+            let asked = self.answer();
             match self.pump.step() {
                 Ok(step) => {
                     self.retry.succeeded();
                     self.tell(step.restored, None);
                     if step.idle {
-                        let wait = self.wait_for(step.next_due);
-                        seen = self.log.wait(seen, wait);
+                        let wait_max = if asked { WAIT_AFTER_QUESTION } else { WAIT_MAX };
+                        seen = self.log.wait(seen, self.wait_for(step.next_due, wait_max));
                     }
                 }
                 Err(error) if error.fate() == Fate::Retry => self.wait_after(&error),
@@ -269,23 +271,27 @@ impl<M: Machine> Room<M> {
         }
     }
 
-    fn answer(&mut self) {
+    /// Answers whoever waits; whether anybody did.
+    fn answer(&mut self) -> bool {
+        let mut asked = false;
         for question in self.asked.try_iter().take(QUESTIONS_MAX) {
+            asked = true;
             // Whoever asked may have gone away meanwhile.
             match question {
                 Question::Standing(agent, answer) => drop(answer.send(self.pump.standing(&agent))),
                 Question::Agents(answer) => drop(answer.send(self.pump.agents())),
             }
         }
+        asked
     }
 
     /// Until the next deadline, if it lies ahead: one that has passed was asked in the step before and waits for the log.
-    fn wait_for(&self, next_due: Option<wire::Timestamp>) -> Duration {
+    fn wait_for(&self, next_due: Option<wire::Timestamp>, wait_max: Duration) -> Duration {
         let ahead_us = next_due.map(|due| due.since_us(self.log.now())).filter(|ahead_us| *ahead_us > 0);
-        ahead_us.map_or(WAIT_MAX, |ahead_us| Duration::from_micros(ahead_us.unsigned_abs()).min(WAIT_MAX))
+        ahead_us.map_or(wait_max, |ahead_us| Duration::from_micros(ahead_us.unsigned_abs()).min(wait_max))
     }
 
-    #[allow(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
+    #[expect(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
     fn wait_after(&mut self, error: &PumpError) {
         let reason = chain(error);
         self.tell(false, Some(format!("{}: {reason}", error.code())));
@@ -297,7 +303,7 @@ impl<M: Machine> Room<M> {
     }
 
     /// Says how it stands: at once when readiness or trouble changes, else every [`STATUS_EVERY`].
-    #[allow(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
+    #[expect(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
     fn tell(&mut self, ready: bool, trouble: Option<String>) {
         let due = self.told_at.is_none_or(|told_at| told_at.elapsed() >= STATUS_EVERY);
         if !due && ready == self.ready && trouble.is_none() {

@@ -376,6 +376,18 @@ fn a_member_that_was_replaced_with_its_hands_full_does_not_fence_its_successor()
 }
 
 #[test]
+fn who_asks_a_room_that_has_nothing_to_do_hears_of_the_present() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    world.harm(1, 0);
+    settle(&mut pump);
+    let an_hour_later = Timestamp(0).plus_s(3_601);
+    world.log.set_now(an_hour_later);
+    assert_eq!(pump.standing(&"agent-0".into())[0].detail, Some(an_hour_later.to_string()));
+}
+
+#[test]
 fn under_all_faults_at_once_every_harm_is_answered_exactly_once_and_no_clock_falls() {
     let faults = FaultPlan {
         aborted: 0.1,

@@ -49,6 +49,22 @@ async fn a_standing_is_told_by_whoever_drives_the_agents_partition() {
 }
 
 #[tokio::test]
+async fn who_asks_about_many_agents_does_not_wait_for_each_of_them() {
+    let world = World::new(1);
+    let shutdown = Shutdown::new();
+    let room = spawn::<Desk>(world.log.clone(), RoomOptions::default(), shutdown.clone());
+    eventually("ready", || room.ready());
+    let begun = Instant::now();
+    for _ in 0..100 {
+        room.standing(&"agent-0".into()).await.expect("it runs");
+    }
+    // An idle room looks up ten times a second: each would have waited for the next look.
+    assert!(begun.elapsed() < Duration::from_secs(4), "100 answers took {:?}", begun.elapsed());
+    shutdown.request();
+    assert_eq!(room.join(), Ok(()));
+}
+
+#[tokio::test]
 async fn a_panic_makes_the_process_unready_and_names_its_page() {
     let mut world = World::new(1);
     let shutdown = Shutdown::new();

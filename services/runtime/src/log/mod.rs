@@ -51,7 +51,8 @@ pub trait Log: Send + Sync {
     /// [`AppendError::IdTaken`] lists every record whose source and id stand on the log with another body.
     fn append(&self, records: Vec<Addressed>) -> Result<Vec<Appended>, AppendError>;
 
-    /// Committed records of a partition from `from` on, at most `max`, without joining any group.
+    /// Committed records of a partition from `from` on, at most `max`, without joining any group. Fewer where they are
+    /// large; none only where there are none.
     ///
     /// # Errors
     /// [`LogError`] when the log cannot be read.
@@ -73,7 +74,7 @@ pub trait Log: Send + Sync {
 /// It starts nowhere by itself: after [`Polled::Assigned`] the owner restores and seeks each partition, and only then
 /// are records of it handed out.
 pub trait Consumer: Send {
-    /// What happened next, at most `max` records of it. Never blocks.
+    /// What happened next, at most `max` records of it, fewer where they are large. Never blocks.
     ///
     /// # Errors
     /// [`LogError`]; a fenced member is told so by [`Polled::Revoked`] and nothing else.

@@ -95,9 +95,10 @@ impl Machine for Desk {
         if self.debts.is_empty() { self.silent_at.first() } else { Some(Timestamp::MIN) }
     }
 
-    fn standing(&self, agent: &AgentId, _now: Timestamp) -> Vec<Standing> {
+    fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
         let n = self.silent_at.due(Timestamp::MAX).filter(|(_, open)| open.agent == *agent).count();
-        vec![Standing { room: "desk".to_owned(), matter: "sessions".to_owned(), n: Some(n as u64), ..Standing::default() }]
+        let (room, matter) = ("desk".to_owned(), "sessions".to_owned());
+        vec![Standing { room, matter, n: Some(n as u64), detail: Some(now.to_string()), ..Standing::default() }]
     }
 
     fn agents(&self) -> Vec<AgentId> {

@@ -7,9 +7,9 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use runtime::log::contract::fixtures::{START, append, drain, fact, ids, join, restore, to, transaction};
 use runtime::log::contract::{PARTITIONS, Pending, Subject};
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions, OwnedClock};
-use runtime::log::{Log, LogError};
+use runtime::log::{Log, LogError, Polled};
 use tempfile::TempDir;
-use wire::{Offset, Partition, Timestamp};
+use wire::{Offset, Partition, StoredRecord, Timestamp};
 
 mod contract {
     runtime::log_contract!(super::InFile::new);
@@ -115,10 +115,35 @@ fn a_large_log_that_ended_uncleanly_is_whole_when_it_is_opened_again() {
     std::fs::copy(file_in(folder.path()), file_in(copy.path())).expect("the file is copied while it is open");
     let again = open_with(copy.path(), 1, Clock::Wall).expect("what was left can be opened");
     assert_eq!(again.end(Partition(0)).expect("it exists"), Offset(RECORDS as i64));
-    let stored = again.read(Partition(0), Offset(0), RECORDS).expect("every record is whole");
+    let stored = read_all(&*again);
+    assert_eq!(stored.len(), RECORDS);
     assert!(stored.iter().zip(&ids).all(|(stored, id)| stored.raw.header("ce_id") == Some(id)));
     let repeated = again.append(vec![to(0, fact(&ids[7], &text))]).expect("known");
     assert!(repeated[0].repeated && repeated[0].offset == Offset(7), "its keys are whole too: {repeated:?}");
+}
+
+#[test]
+fn large_records_are_handed_out_a_few_at_a_time_and_all_in_the_end() {
+    const RECORDS: usize = 40;
+    let folder = TempDir::new().expect("a folder");
+    let log = open_with(folder.path(), 1, Clock::Wall).expect("a new log");
+    let text = "x".repeat(900 << 10);
+    (0..RECORDS).for_each(|nth| drop(log.append(vec![to(0, fact(&format!("fact-{nth}"), &text))]).expect("appended")));
+    let mut consumer = join(&*log, "rooms", "a");
+    let Ok(Polled::Records(_, first, next)) = consumer.poll(500) else { panic!("there is something to read") };
+    assert!((1..=16).contains(&first.len()), "{} records of 900 KiB at once", first.len());
+    assert_eq!(next, Offset(first.len() as i64));
+    let (rest, _) = drain(&mut *consumer);
+    assert_eq!(first.len() + rest.len(), RECORDS);
+    assert_eq!(read_all(&*log).len(), RECORDS);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_told_as_one_that_may_not_be_written() {
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"in the way").expect("written");
+    assert!(matches!(open_with(&file.join("data"), 1, Clock::Wall), Err(LogError::CannotWrite { .. })));
 }
 
 #[test]
@@ -222,6 +247,18 @@ pub(crate) fn open(folder: &Path) -> Arc<EmbeddedLog> {
 
 fn open_with(folder: &Path, partitions: u32, clock: Clock) -> Result<Arc<EmbeddedLog>, LogError> {
     EmbeddedLog::open(folder, EmbeddedOptions { topic: "agent-events".to_owned(), partitions, clock })
+}
+
+/// Partition 0, however many reads it takes.
+fn read_all(log: &dyn Log) -> Vec<StoredRecord> {
+    let mut all: Vec<StoredRecord> = Vec::new();
+    loop {
+        let page = log.read(Partition(0), Offset(all.len() as i64), usize::MAX).expect("every record is whole");
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
 }
 
 fn owned(start: Timestamp) -> Clock {

@@ -21,6 +21,8 @@ const NEW_FILE_NAME: &str = "log.redb.new";
 const FORMAT: u64 = 1;
 /// Memory that the store may keep pages in. Rooms read at the end of the log, where few pages are.
 const CACHE_BYTES: usize = 64 << 20;
+/// Bytes of records after which a read stops: as many records as it may take could be too many for memory.
+const READ_BYTES_MAX: usize = 8 << 20;
 /// Stands for "any partition" in [`KEYS`]; a topic has fewer.
 const ANY_PARTITION: u32 = u32::MAX;
 
@@ -57,7 +59,8 @@ pub(super) struct Tables<'w> {
 impl Storage {
     /// Opens the file in `dir`, or begins it with this many partitions. What is stored wins over what is asked.
     pub(super) fn open(dir: &Path, partitions: u32) -> Result<Self, LogError> {
-        std::fs::create_dir_all(dir).map_err(failed("the folder cannot be made"))?;
+        let no_folder = |error: std::io::Error| LogError::CannotWrite { reason: format!("the folder cannot be made: {error}") };
+        std::fs::create_dir_all(dir).map_err(no_folder)?;
         let file = dir.join(FILE_NAME);
         let store = if file.exists() { open_store(dir, &file)? } else { begin_store(dir, &file, partitions)? };
         Self::over(store, partitions)
@@ -109,16 +112,21 @@ impl Storage {
         Ok(heads)
     }
 
-    /// Records of a partition from `from` to before `end`, at most `max`.
+    /// Records of a partition from `from` to before `end`, at most `max`, and fewer where they are large.
     pub(super) fn read(&self, partition: Partition, from: Offset, end: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
         let reading = self.begin_read()?;
         let records = reading.open_table(RECORDS).map_err(failed("records cannot be read"))?;
         let range = records.range((partition.0, from.0)..(partition.0, end.0)).map_err(failed("records cannot be read"))?;
         let reach = usize::try_from(end.0.saturating_sub(from.0)).unwrap_or(0);
         let mut found = Vec::with_capacity(reach.min(max));
+        let mut read_bytes = 0;
         for entry in range.take(max) {
             let (place, bytes) = entry.map_err(failed("records cannot be read"))?;
             found.push(intact(partition, Offset(place.value().1), bytes.value())?);
+            read_bytes += bytes.value().len();
+            if read_bytes >= READ_BYTES_MAX {
+                break;
+            }
         }
         Ok(found)
     }
