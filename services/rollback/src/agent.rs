@@ -72,7 +72,7 @@ impl Agent {
             return Vec::new();
         }
         let culprit = told.version.or(self.versions.serving.as_ref()).cloned();
-        let target = self.versions.target(culprit.as_ref());
+        let target = self.versions.way_back(told.version);
         let situation = Situation { level: told.level, names_version: told.version.is_some(), target: target.is_some(), rolled_back };
         let wanted = rules::wanted(situation);
         let to = target.filter(|_| wanted.rollback);

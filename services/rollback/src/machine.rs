@@ -21,6 +21,9 @@ use crate::standing;
 /// The room whose watermark shows that no P1 or P2 was missed.
 const INCIDENT_ROOM: &str = "incident";
 
+/// Faults of a refused policy that are kept for people to see.
+const FAULTS_KEPT_MAX: usize = 16;
+
 /// Versions that one watermark proves at most; the others wait for the next one, some seconds later.
 const PROVEN_PER_RECORD_MAX: usize = 8;
 
@@ -28,6 +31,8 @@ const PROVEN_PER_RECORD_MAX: usize = 8;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rollback {
     in_force: InForce,
+    /// The last policy that was refused: its version and what is wrong with it.
+    refused: Option<(String, Vec<String>)>,
     agents: BTreeMap<AgentId, Agent>,
     ledger: Ledger,
     /// When an agent's first open order is overdue.
@@ -40,7 +45,7 @@ pub struct Rollback {
 
 impl Machine for Rollback {
     const SERVICE: &'static str = "rollback";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::OutcomeReported,
@@ -93,7 +98,9 @@ impl Machine for Rollback {
     }
 
     fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
-        self.agents.get(agent).map_or_else(Vec::new, |known| standing::of(known, agent, &self.in_force.policy, now))
+        let unheard = Agent::default();
+        let known = self.agents.get(agent).unwrap_or(&unheard);
+        standing::of(known, agent, &self.in_force, self.refused.as_ref(), now)
     }
 
     fn agents(&self) -> Vec<AgentId> {
@@ -146,10 +153,19 @@ impl Rollback {
         }
     }
 
-    /// A policy came into force. One that cannot be read changes nothing: the command that adopts it lists its faults.
+    /// A policy came into force. One that is refused changes nothing, and `standing` says what is wrong with it.
     fn adopt(&mut self, version: &str, document: &str) {
-        let Ok(policy) = policy::check(document) else { return };
-        self.in_force = InForce { version: version.to_owned(), policy };
+        match policy::check(document) {
+            Ok(policy) => {
+                self.in_force = InForce { version: version.to_owned(), policy };
+                self.refused = None;
+            }
+            Err(mut faults) => {
+                faults.truncate(FAULTS_KEPT_MAX);
+                self.refused = Some((version.to_owned(), faults));
+                return;
+            }
+        }
         for (key, agent) in &self.agents {
             self.ripening.set(key, agent.versions.ripens_at(&self.in_force.policy));
         }

@@ -7,18 +7,25 @@ use crate::agent::Agent;
 use crate::episode::Proposal;
 use crate::machine::Rollback;
 use crate::order::{Order, Stage};
-use crate::policy::Policy;
+use crate::policy::{InForce, Policy};
 use crate::proving::Proof;
 
 /// Every line about one agent: what stands, what is open, what waits for whom, and what each version still lacks.
-pub(crate) fn of(agent: &Agent, key: &AgentId, policy: &Policy, now: Timestamp) -> Vec<Standing> {
+pub(crate) fn of(
+    agent: &Agent,
+    key: &AgentId,
+    in_force: &InForce,
+    refused: Option<&(String, Vec<String>)>,
+    now: Timestamp,
+) -> Vec<Standing> {
     let mut lines = vec![mode(agent), serving(agent, key), target(agent, key), automation(agent, key)];
     let waiting = agent.episode.iter().flat_map(|episode| episode.waiting());
     lines.extend(waiting.map(|(id, proposal)| proposed(id.as_str(), proposal)));
     lines.extend(agent.orders.iter().map(|order| open_order(order, now)));
     let taken_back = agent.versions.all().filter(|(_, known)| known.quarantined);
     lines.extend(taken_back.map(|(version, _)| quarantined(version, key)));
-    lines.extend(agent.versions.proofs().map(|(version, proof)| proving(version, proof, key, policy, now)));
+    lines.extend(agent.versions.proofs().map(|(version, proof)| proving(version, proof, key, &in_force.policy, now)));
+    lines.push(policy_line(in_force, refused));
     lines
 }
 
@@ -42,9 +49,10 @@ fn serving(agent: &Agent, key: &AgentId) -> Standing {
 }
 
 fn target(agent: &Agent, key: &AgentId) -> Standing {
-    let Some(target) = agent.versions.target(agent.versions.serving.as_ref()) else {
+    let Some(target) = agent.versions.way_back(None) else {
+        let serving = agent.versions.serving.as_ref().map_or("VERSION", |version| version.as_str());
         return Standing {
-            missing: Some(format!("no version is declared or proven: reeve baseline set {key} VERSION --author YOU --reason WHY")),
+            missing: Some(format!("no version is declared or proven: reeve baseline set {key} '{serving}' --author YOU --reason WHY")),
             detail: Some("a P1 would set human_only mode and roll nothing back".to_owned()),
             ..line("rollback target", "none")
         };
@@ -63,7 +71,9 @@ fn automation(agent: &Agent, key: &AgentId) -> Standing {
     };
     let effect = match automation {
         Automation::Enforce => "orders are given by themselves".to_owned(),
-        Automation::Observe => format!("orders are only proposed; reeve automation set {key} enforce hands the agent over"),
+        Automation::Observe => {
+            format!("orders are only proposed; reeve automation set {key} enforce --author YOU --reason WHY hands the agent over")
+        }
         Automation::Propose => "orders wait until a person accepts them".to_owned(),
     };
     Standing { detail: Some(format!("{origin}: {effect}")), ..line("automation", automation.as_str()) }
@@ -104,7 +114,9 @@ fn open_order(order: &Order, now: Timestamp) -> Standing {
 
 fn quarantined(version: &VersionId, key: &AgentId) -> Standing {
     Standing {
-        detail: Some(format!("taken back, and no target until a person allows it: reeve quarantine lift {key} {version}")),
+        detail: Some(format!(
+            "taken back, and no target until a person allows it: reeve quarantine lift {key} '{version}' --author YOU --reason WHY"
+        )),
         ..line(&format!("version {version}"), "quarantined")
     }
 }
@@ -112,7 +124,10 @@ fn quarantined(version: &VersionId, key: &AgentId) -> Standing {
 fn proving(version: &VersionId, proof: &Proof, key: &AgentId, policy: &Policy, now: Timestamp) -> Standing {
     let hours = now.since_s(proof.since) / 3_600.0;
     let missing = if proof.outcomes < policy.proof_outcomes {
-        Some(format!("outcome.reported of its sessions, success true or false: reeve publish FILE, with key {key}"))
+        Some(format!(
+            "{} more outcome.reported of its sessions of {key} that tell success: reeve publish FILE",
+            policy.proof_outcomes - proof.outcomes
+        ))
     } else if hours >= policy.proof_hours as f64 {
         Some("the incident room's watermark for this time: it shows that no P1 or P2 was missed".to_owned())
     } else {
@@ -125,6 +140,11 @@ fn proving(version: &VersionId, proof: &Proof, key: &AgentId, policy: &Policy, n
         detail: Some(format!("{hours:.1} of {} hours without P1 and P2", policy.proof_hours)),
         ..line(&format!("proof of {version}"), "watching")
     }
+}
+
+fn policy_line(in_force: &InForce, refused: Option<&(String, Vec<String>)>) -> Standing {
+    let missing = refused.map(|(version, faults)| format!("policy {version} was refused: {}", faults.join("; ")));
+    Standing { missing, ..line("policy of the rollback room", &in_force.version) }
 }
 
 fn line(matter: &str, state: &str) -> Standing {

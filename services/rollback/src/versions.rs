@@ -110,9 +110,16 @@ impl Versions {
         }
     }
 
+    /// The version to go back to in an incident that names `culprit`. One that names none is laid at the door of what was
+    /// seen serving last, but never at the declared baseline's: nobody said that it was the baseline.
+    pub(crate) fn way_back(&self, culprit: Option<&VersionId>) -> Option<VersionId> {
+        let suspect = self.serving.as_ref().filter(|serving| self.baseline.as_ref() != Some(*serving));
+        self.target(culprit.or(suspect))
+    }
+
     /// The version to go back to when `culprit` shall no longer serve: of those that a person declared or that proved
     /// themselves, the latest. The declared baseline stays a target even if it is what serves.
-    pub(crate) fn target(&self, culprit: Option<&VersionId>) -> Option<VersionId> {
+    fn target(&self, culprit: Option<&VersionId>) -> Option<VersionId> {
         let eligible = self.known.iter().filter(|(version, known)| !known.quarantined && Some(*version) != culprit);
         let latest = eligible.filter_map(|(version, known)| known.vouched_at.map(|at| (at, version))).max();
         latest.map(|(_, version)| version.clone()).or_else(|| self.baseline.clone())

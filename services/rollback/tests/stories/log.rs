@@ -152,6 +152,31 @@ fn a_snapshot_cut_anywhere_leads_to_the_same_end() {
 }
 
 #[test]
+fn a_quiet_agent_takes_at_most_a_kibibyte() {
+    const AGENTS: i64 = 10_000;
+    const SESSIONS: i64 = 20;
+    let mut fold = Fold::<Rollback>::new(Partition(0));
+    let mut offset = 0;
+    let mut tellers: Vec<kit::Teller> = (0..AGENTS).map(|agent| kit::Teller::new(&format!("agent-{agent:05}"))).collect();
+    for session in 0..SESSIONS {
+        for (agent, teller) in tellers.iter_mut().enumerate() {
+            let at = s(session * 600 + agent as i64 % 600);
+            let id = format!("agent-{agent}-session-{session}");
+            let version = if session < 10 { "v1" } else { "v2" };
+            for body in [Body::from(facts::started(version, None)), facts::outcome(Some(true)).into()] {
+                let event = teller.tell(at, Some(&id), body);
+                fold.fold(&Record { partition: Partition(0), offset: Offset(offset), appended: at, event });
+                offset += 1;
+            }
+        }
+    }
+    let mut written = Vec::new();
+    ciborium::into_writer(fold.machine(), &mut written).expect("written");
+    println!("{} bytes per agent, of {AGENTS} with {SESSIONS} finished sessions each", written.len() as i64 / AGENTS);
+    assert!(written.len() as i64 <= AGENTS << 10, "{} bytes per agent", written.len() as i64 / AGENTS);
+}
+
+#[test]
 fn an_agent_of_many_long_names_stays_within_its_bound() {
     let mut story = Story::enforced();
     for number in 0..200 {

@@ -56,6 +56,50 @@ fn a_p2_that_names_none_orders_reduced_mode_and_says_what_it_switches_off() {
 }
 
 #[test]
+fn a_harm_that_names_no_version_is_not_laid_at_the_declared_baselines_door() {
+    let mut story = Story::new();
+    story.person(0, facts::baseline("v0"));
+    story.person(1, facts::baseline("v1"));
+    story.sees(2, "v1");
+    assert_eq!(story.standing(3, "rollback target").state, "v1");
+    story.opened(10, Level::P1, None);
+    assert_eq!(order(&story).to_version.as_str(), "v1");
+}
+
+#[test]
+fn a_harm_that_names_the_declared_baseline_goes_back_to_the_version_before_it() {
+    let mut story = Story::new();
+    story.person(0, facts::baseline("v0"));
+    story.person(1, facts::baseline("v1"));
+    story.sees(2, "v1");
+    story.opened(10, Level::P1, Some("v1"));
+    assert_eq!(order(&story).to_version.as_str(), "v0");
+}
+
+#[test]
+fn a_version_whose_quarantine_was_lifted_is_taken_back_again_in_the_next_incident() {
+    let mut story = Story::enforced();
+    story.opened(10, Level::P2, Some("v2"));
+    story.resolved(700);
+    story.person(701, wire::QuarantineLifted { version: "v2".into(), author: "ann".into(), reason: "mended".into() });
+    story.sees(702, "v2");
+    story.opened_as(800, "incident-2", Level::P2, Some("v2"));
+    let orders = story.said(Kind::RollbackOrdered);
+    assert_eq!(orders.len(), 2);
+    assert_ne!(orders[0].id, orders[1].id);
+    assert_eq!(story.standing(801, "version v2").state, "quarantined");
+}
+
+#[test]
+fn a_baseline_declared_during_an_incident_is_what_an_aggravation_goes_back_to() {
+    let mut story = Story::enforced();
+    story.opened(10, Level::P2, None);
+    story.person(20, facts::baseline("v3"));
+    story.aggravated(30, Level::P1, Some("v2"));
+    assert_eq!(order(&story).to_version.as_str(), "v3");
+}
+
+#[test]
 fn a_p3_orders_nothing() {
     let mut story = Story::enforced();
     story.opened(10, Level::P3, Some("v2"));
@@ -235,9 +279,11 @@ fn a_version_taken_back_is_no_target_until_a_person_lifts_it_and_never_comes_bac
 fn a_person_who_declares_a_quarantined_version_lifts_it() {
     let mut story = ordered();
     story.person(30, facts::baseline("v2"));
-    assert_eq!(story.standing(31, "rollback target").state, "v1", "v2 serves, so a rollback would go to v1");
-    story.sees(32, "v1");
-    assert_eq!(story.standing(33, "rollback target").state, "v2");
+    assert_eq!(story.standing(31, "rollback target").state, "v2");
+    story.resolved(700);
+    story.opened_as(800, "incident-2", Level::P2, Some("v1"));
+    let orders = story.said(Kind::RollbackOrdered);
+    assert!(matches!(&orders[1].body, Body::RollbackOrdered(body) if body.to_version.as_str() == "v2"));
 }
 
 #[test]
@@ -274,10 +320,15 @@ fn deadlines_are_policy_and_a_policy_holds_for_later_orders() {
         reason: "quicker".into(),
     };
     story.person(2, adopted(document));
-    story.person(3, adopted("nonsense".to_owned()));
+    story.person(3, PolicyAdopted { version: "8".into(), ..adopted(r#"{"ack_timeout_s": 1, "colour": 3}"#.to_owned()) });
+    let line = story.standing(4, "policy of the rollback room");
+    assert_eq!(line.state, "7");
+    let missing = line.missing.expect("policy 8 was refused");
+    assert!(["8", "ack_timeout_s", "colour"].iter().all(|word| missing.contains(word)), "{missing}");
     story.opened(10, Level::P1, None);
     assert_eq!((order(&story).ack_timeout_s, order(&story).basis.policy.as_str()), (10, "7"));
     story.person(11, adopted("{}".to_owned()));
+    assert_eq!(story.standing(11, "policy of the rollback room").missing, None);
     story.pass(21);
     assert_eq!(story.failure(), "no_acknowledgement");
 }

@@ -196,6 +196,29 @@ fn status_says_what_waits_for_whom_and_by_which_command() {
 }
 
 #[test]
+fn an_agent_that_was_never_heard_of_has_its_lines_too() {
+    let story = Story::new();
+    assert_eq!(story.standing(1, "automation").state, "observe");
+    assert_eq!(story.standing(1, "serving version").state, "no_data");
+}
+
+#[test]
+fn every_command_that_status_names_says_who_and_why() {
+    let mut story = observed(Automation::Observe);
+    story.opened(10, Level::P1, None);
+    let (id, _) = proposals(&story).remove(0);
+    story.person(11, accept(&id));
+    story.sees(12, "v3");
+    let lines = machine::Machine::standing(story.fold.machine(), &crate::story::AGENT.into(), crate::story::s(20));
+    let texts: Vec<String> = lines.into_iter().flat_map(|line| [line.missing, line.detail]).flatten().collect();
+    let commands: Vec<&String> = texts.iter().filter(|text| text.contains("reeve ") && !text.contains("reeve publish")).collect();
+    assert!(commands.len() >= 2, "{texts:?}");
+    for command in commands {
+        assert!(command.contains("--author YOU --reason WHY"), "{command}");
+    }
+}
+
+#[test]
 fn an_incident_that_is_over_is_not_opened_again_by_what_comes_late() {
     let mut story = verified();
     story.resolved(100);
