@@ -13,6 +13,7 @@ use wire::Kind;
 use crate::failure::Failure;
 use crate::output;
 use crate::target::{Filter, TargetArgs};
+use crate::terminal::me;
 
 use figures::{Figures, Report};
 
@@ -27,10 +28,30 @@ const KINDS: &[Kind] = &[
     Kind::SessionEnded,
 ];
 
+/// The order in which figures are told to people: what matters most comes first, long lists come last.
+const ORDER: [&str; 16] = [
+    "sessions",
+    "success",
+    "failure",
+    "escalated_sessions",
+    "versions",
+    "termination",
+    "duration_s",
+    "turns",
+    "user_messages",
+    "agent_messages",
+    "tool_errors",
+    "tokens_in",
+    "tokens_out",
+    "cost_usd",
+    "by_kind",
+    "tool_calls",
+];
+
 const EXAMPLES: &str = "\
 Examples:
-  reeve kpis --data ./recorded           a table, after `reeve import --data ./recorded`
-  reeve kpis --json                      one JSON object, from the Reeve that runs here
+  reeve kpis --data ./recorded    a table, after `reeve import --data ./recorded`
+  reeve kpis --json               one JSON object, from the Reeve that runs here
 
 Only imported sessions count. A figure that no session tells anything of is null, never zero.";
 
@@ -55,27 +76,34 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         figures.count(&event?)?;
     }
     let report = figures.report();
-    if args.json { output::json(&report) } else { table(&report) }
+    if args.json {
+        return output::json(&report);
+    }
+    table(&report)?;
+    if report.is_empty() { output::line(format!("\nno session was imported yet: {} import FILE{}", me(), target.option())) } else { Ok(()) }
 }
 
 /// The figures as a table; counts by name are indented below their figure.
 fn table(report: &Report) -> Result<(), Failure> {
     let value = serde_json::to_value(report).map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
-    let mut table = output::table(["figure", "value"]);
-    for (name, figure) in value.as_object().into_iter().flatten() {
+    let mut table = output::table(["FIGURE", "VALUE"]);
+    for (name, figure) in ORDER.iter().filter_map(|name| Some((name, value.get(name)?))) {
         match figure {
+            Value::Object(parts) if parts.is_empty() => {
+                table.add_row([name, "none"]);
+            }
             Value::Object(parts) => {
-                table.add_row([name.as_str(), ""]);
+                table.add_row([name, ""]);
                 for (part, figure) in parts {
                     table.add_row([format!("  {part}"), shown(figure)]);
                 }
             }
             figure => {
-                table.add_row([name.clone(), shown(figure)]);
+                table.add_row([(*name).to_owned(), shown(figure)]);
             }
         }
     }
-    output::line(table)
+    output::line(table.trim_fmt())
 }
 
 fn shown(figure: &Value) -> String {
@@ -83,5 +111,19 @@ fn shown(figure: &Value) -> String {
         Value::Null => "not told".to_owned(),
         Value::Object(parts) => parts.iter().map(|(name, figure)| format!("{name} {}", shown(figure))).collect::<Vec<_>>().join(", "),
         figure => figure.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_its_place_in_the_table() {
+        let value = serde_json::to_value(Figures::default().report()).expect("a report is JSON");
+        let mut told = ORDER.to_vec();
+        told.sort_unstable();
+        let figures: Vec<_> = value.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(told, figures);
     }
 }

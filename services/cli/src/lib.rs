@@ -40,7 +40,8 @@ Exit codes:
   74  the log's storage fails
   75  held by another program, or too busy: try again
 
-Every error is told as `error RV0002: ...`; `reeve runbook RV0002` says what it means and what to do.";
+Every error is told as `error: ...`; one with a code, such as `error RV0002: ...`, has
+a page: `reeve runbook RV0002` says what it means and what to do.";
 
 /// Reeve answers for what AI agents do in production.
 #[derive(Debug, Parser)]

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -53,8 +53,12 @@ pub fn bar(total: u64, what: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg} [{bar:32}] {human_pos} of {human_len}, {per_sec}, {eta} left")
+    let style = ProgressStyle::with_template("{msg} [{bar:32}] {human_pos} of {human_len}, {pace} a second, {eta} left")
         .expect("the template is well formed")
+        .with_key("pace", |state: &ProgressState, told: &mut dyn std::fmt::Write| {
+            // A bar that cannot be drawn is no reason to stop.
+            let _ = write!(told, "{:.0}", state.per_sec());
+        })
         .progress_chars("=> ");
     let bar = ProgressBar::new(total).with_style(style).with_message(what.to_owned());
     bar.enable_steady_tick(BAR_EVERY);

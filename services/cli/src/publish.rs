@@ -15,10 +15,15 @@ use crate::target::{Published, Rejected, Target, TargetArgs};
 const EXAMPLES: &str = r#"Examples:
   reeve publish facts.jsonl
   some-exporter | reeve publish -
-  echo '{"specversion":"1.0","id":"0192...","source":"/platforms/acme/agents/telecom","type":"io.reeve.outcome.reported.v1",
-         "subject":"s-42","time":"2026-03-01T12:00:00Z","data":{"success":true,"handled_by":"agent"}}' | tr -d '\n' | reeve publish -
 
-A line that was published before adds nothing. A fault anywhere, and nothing is sent: every faulty line is listed."#;
+A line is one event, broken here to be read:
+  {"specversion": "1.0", "id": "0192-7", "subject": "s-42",
+   "source": "/platforms/acme/agents/telecom",
+   "type": "io.reeve.outcome.reported.v1", "time": "2026-03-01T12:00:00Z",
+   "data": {"success": true, "handled_by": "agent"}}
+
+A line that was published before adds nothing. A fault anywhere, and nothing
+is sent: every faulty line is listed."#;
 
 /// Events in one request.
 const BATCH_EVENTS_MAX: usize = 200;

@@ -14,9 +14,9 @@ use crate::terminal::{as_called, broken, columns_of_tables, me};
 
 const EXAMPLES: &str = "\
 Examples:
-  reeve status                     all agents, a line each
-  reeve status telecom             every detector of one, what it saw and what it needs
-  reeve status --data ./data       of a log that no Reeve runs on";
+  reeve status                  all agents, a line each
+  reeve status telecom          every detector of one, what it saw and needs
+  reeve status --data ./data    of a log that no Reeve runs on";
 
 /// Column in which the state of a matter stands, and what is said below it.
 const STATE_COLUMN: usize = 24;

@@ -89,6 +89,11 @@ impl TargetArgs {
         }
     }
 
+    /// How to say an address that is not the default on a command line.
+    pub fn option(&self) -> String {
+        if self.url.trim_end_matches('/') == DEFAULT_URL { String::new() } else { format!(" --url {}", self.url) }
+    }
+
     /// Opens what the options name; a folder without a log gets one.
     ///
     /// # Errors

@@ -158,13 +158,13 @@ impl Args {
         let variables = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
         layers.variables(variables, OTHER_VARIABLES);
         let flags = [
-            ("log.path", &self.data),
-            ("listen.address", &self.listen),
-            ("log.partitions", &self.partitions),
-            ("logging.format", &self.log_format),
+            ("log.path", "data", &self.data),
+            ("listen.address", "listen", &self.listen),
+            ("log.partitions", "partitions", &self.partitions),
+            ("logging.format", "log-format", &self.log_format),
         ];
-        for (name, value) in flags {
-            value.iter().for_each(|value| layers.flag(name, value));
+        for (name, flag, value) in flags {
+            value.iter().for_each(|value| layers.flag_called(name, value, flag));
         }
         layers
     }

@@ -31,6 +31,8 @@ fn every_verb_shows_examples() {
         &["up"][..],
         &["fleet"],
         &["publish"],
+        &["import"],
+        &["kpis"],
         &["tail"],
         &["status"],
         &["explain"],
@@ -58,6 +60,19 @@ fn a_wrong_command_line_ends_with_64() {
     let unsigned = reeve(&["mode", "set", "a", "reduced", "--reason", "y"], USAGE);
     assert!(told(&unsigned).contains("--author"), "{}", told(&unsigned));
     reeve(&["baseline", "set", "a", "v1", "--author", " ", "--reason", "y"], USAGE);
+    for arguments in [["tail", "--from", "nonsense"], ["tail", "--limit", "0"], ["tail", "--limit", "many"]] {
+        reeve(&arguments, USAGE);
+    }
+}
+
+#[test]
+fn a_gateway_without_keys_listens_on_loopback_only() {
+    let folder = TempDir::new().expect("a folder");
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.7:4780"] {
+        let refused = reeve(&["up", "--listen", address, "--data", text(folder.path())], USAGE);
+        assert!(told(&refused).starts_with("error RV0001: listen.address is "), "{}", told(&refused));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0, "nothing was opened");
 }
 
 #[test]
@@ -72,10 +87,10 @@ fn every_error_code_has_a_page_to_read() {
 #[test]
 fn the_configuration_is_shown_with_its_origins_and_every_fault_at_once() {
     let shown = said(&reeve(&["up", "--print-config", "--partitions", "7"], 0));
-    assert!(shown.contains("partitions = 7 # --log-partitions"), "{shown}");
+    assert!(shown.contains("partitions = 7 # --partitions"), "{shown}");
     let faulty = reeve(&["up", "--partitions", "many", "--listen", "nowhere"], USAGE);
     let told = told(&faulty);
-    assert!(told.contains("log.partitions") && told.contains("listen.address") && told.contains("RV0001"), "{told}");
+    assert!(told.contains("log.partitions") && told.contains("--listen: `listen.address`") && told.contains("RV0001"), "{told}");
 }
 
 #[test]
@@ -135,7 +150,7 @@ fn every_faulty_line_is_listed_with_its_number_and_nothing_is_sent() {
     let told = told(&refused);
     assert!(told.contains("line 2: ") && told.contains("line 5: ") && told.contains("error RV0017: "), "{told}");
     assert!(!told.contains("line 1: ") && !told.contains("line 3: "), "{told}");
-    assert!(folder.json_lines(&["tail", "--json"]).is_empty());
+    folder.run(&["tail"], NO_INPUT);
 }
 
 #[test]
@@ -163,6 +178,24 @@ fn a_file_or_a_folder_that_is_not_there_ends_with_66() {
 }
 
 #[test]
+fn a_folder_that_holds_no_log_is_left_alone() {
+    let folder = Folder::new();
+    for verb in [&["tail"][..], &["status"], &["kpis"], &["explain", "x"]] {
+        let refused = folder.run(verb, NO_INPUT);
+        assert!(told(&refused).contains("it holds no log.redb"), "{}", told(&refused));
+    }
+    assert_eq!(std::fs::read_dir(folder.0.path()).expect("it is there").count(), 0, "reading begins no log");
+}
+
+#[test]
+fn a_log_without_records_is_no_fault() {
+    let folder = Folder::with(&[]);
+    assert_eq!(said(&folder.run(&["tail"], 0)), "");
+    assert!(said(&folder.run(&["status"], 0)).starts_with("no agent is known yet: publish facts with `"));
+    assert!(said(&folder.run(&["kpis"], 0)).contains("no session was imported yet"));
+}
+
+#[test]
 fn a_folder_that_another_program_holds_is_refused_with_its_code() {
     let folder = Folder::new();
     let options = runtime::log::embedded::EmbeddedOptions { topic: "agent-events".to_owned(), partitions: 1, clock: Default::default() };
@@ -180,8 +213,39 @@ fn status_says_what_is_missing_before_anything_could_happen() {
     let folder = Folder::with(&session("s-1", true));
     assert!(said(&folder.run(&["status"], 0)).contains("telecom"));
     let one = said(&folder.run(&["status", "telecom"], 0));
-    assert!(one.contains("reeve baseline set telecom VERSION"), "{one}");
+    assert!(one.contains("reeve baseline set telecom "), "{one}");
     folder.run(&["status", "nobody"], REFUSED);
+}
+
+#[test]
+fn what_is_piped_has_no_colours_and_fits_a_hundred_columns() {
+    let folder = Folder::with(&session("s-1", true));
+    for verb in [&["status"][..], &["status", "telecom"], &["kpis"]] {
+        let piped = said(&folder.run(verb, 0));
+        assert!(!piped.contains('\u{1b}'), "{piped}");
+        // A command is never broken, so that it can be copied.
+        let broken = |line: &&str| !line.contains("reeve ");
+        let widest = piped.lines().filter(broken).map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(widest <= 100, "{widest} columns in\n{piped}");
+    }
+}
+
+#[test]
+fn a_hint_names_the_command_as_it_was_called() {
+    let folder = Folder::with(&session("s-1", true));
+    let one = said(&folder.run(&["status", "telecom"], 0));
+    let called = format!("{} baseline set telecom ", env!("CARGO_BIN_EXE_reeve"));
+    assert!(one.contains(&called), "`{called}` is not in\n{one}");
+}
+
+#[test]
+fn a_word_about_an_agent_that_nobody_knows_is_taken_and_told() {
+    let folder = Folder::with(&session("s-1", true));
+    let signed = ["--author", "ines", "--reason", "as agreed"];
+    let known = folder.run(&[&["baseline", "set", "telecom", "v1"][..], &signed].concat(), 0);
+    assert!(!told(&known).contains("note: "), "{}", told(&known));
+    let unknown = folder.run(&[&["baseline", "set", "telekom", "v1"][..], &signed].concat(), 0);
+    assert!(told(&unknown).contains("no agent telekom was known before"), "{}", told(&unknown));
 }
 
 #[test]

@@ -23,6 +23,7 @@ use wire::VersionId;
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::target::TargetArgs;
+use crate::terminal::me;
 
 pub(crate) use facts::RECORDED_PLATFORM;
 use facts::{Fact, Naming};
@@ -34,13 +35,19 @@ const FAULTS_TOLD_MAX: usize = 1_000;
 
 const EXAMPLES: &str = "\
 Examples:
-  reeve import sessions.jsonl.gz --data ./recorded     live through recordings in their own time, with every room
-  reeve import sessions.jsonl.gz                       publish them to the Reeve that runs here
-  reeve import *.jsonl --data ./recorded --baseline v7 compare every other version with v7
-  reeve kpis --data ./recorded                         the key figures of what was imported
+  reeve import sessions.jsonl.gz --data ./recorded
+      lives through recordings in their own time, with every room
+  reeve import sessions.jsonl.gz
+      publishes them to the Reeve that runs here
+  reeve import *.jsonl --data ./recorded --baseline v7
+      declares v7 good first: every other version is compared with it
+  reeve kpis --data ./recorded
+      tells the key figures of what was imported
 
-A line is a session: session_id, source, domain, agent_model, task_id, started_at, ended_at, termination_reason,
-outcome.success and turns. What a line does not tell stays absent. The same command again adds only what is missing.";
+A line is a session: session_id, source, domain, agent_model, task_id,
+started_at, ended_at, termination_reason, outcome.success and turns. What a
+line does not tell stays absent. The same command again adds only what is
+missing.";
 
 /// `reeve import`
 #[derive(Debug, clap::Args)]
@@ -166,8 +173,8 @@ fn tell(args: &Args, report: &Report) -> Result<(), Failure> {
         output::line(format_args!("  {kind}: {count}"))?;
     }
     match &args.target.data {
-        Some(folder) => output::line(format_args!("next: reeve kpis --data {0}, or reeve status --data {0}", folder.display())),
-        None => output::line("next: reeve kpis, or reeve status"),
+        Some(folder) => output::line(format_args!("next: {1} kpis --data {0}, or {1} status --data {0}", folder.display(), me())),
+        None => output::line(format_args!("next: {0} kpis{1}, or {0} status{1}", me(), args.target.option())),
     }
 }
 

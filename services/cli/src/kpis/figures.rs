@@ -66,6 +66,15 @@ pub(super) struct Report {
     duration_s: Durations,
 }
 
+// === impl Report ===
+
+impl Report {
+    /// Whether no session was imported.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sessions == 0
+    }
+}
+
 /// What a version did.
 #[derive(Debug, Default, Serialize)]
 struct Served {

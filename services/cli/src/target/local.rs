@@ -27,6 +27,8 @@ use crate::target::{Events, Filter, Published, Rejected};
 pub const TOPIC: &str = "agent-events";
 /// Partitions of a log that is begun here.
 pub const PARTITIONS: u32 = 4;
+/// The file of a log in its folder. Whoever only reads begins none, least of all in a folder that was named by mistake.
+const LOG_FILE: &str = "log.redb";
 /// Records read from the log at once.
 const PAGE_RECORDS: usize = 512;
 
@@ -44,8 +46,9 @@ impl Local {
     /// # Errors
     /// When there is none, another program holds it, or it cannot be read.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
-        if !folder.is_dir() {
-            return Err(Failure::new(Exit::NoInput, format!("there is no log in {}: the folder does not exist", folder.display())));
+        if !folder.join(LOG_FILE).exists() {
+            let why = if folder.is_dir() { format!("it holds no {LOG_FILE}") } else { "the folder does not exist".to_owned() };
+            return Err(Failure::new(Exit::NoInput, format!("there is no log in {}: {why}", folder.display())));
         }
         Self::open_or_begin(folder)
     }

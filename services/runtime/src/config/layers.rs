@@ -77,8 +77,14 @@ impl Layers {
 
     /// Adds a flag of the setting `name`.
     pub fn flag(&mut self, name: &str, text: &str) {
+        let flag = Key::named(name).map_or_else(|| name.to_owned(), Key::flag);
+        self.flag_called(name, text, &flag);
+    }
+
+    /// Adds a flag of the setting `name` that a command line calls `flag`.
+    pub fn flag_called(&mut self, name: &str, text: &str, flag: &str) {
         match Key::named(name) {
-            Some(key) => self.set(key, text.to_owned(), format!("--{}", key.flag()), Layer::Flag),
+            Some(key) => self.set(key, text.to_owned(), format!("--{flag}"), Layer::Flag),
             None => self.faults.push(Fault::Unknown { origin: "flags".to_owned(), name: name.to_owned(), hint: String::new() }),
         }
     }

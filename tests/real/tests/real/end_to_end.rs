@@ -29,6 +29,8 @@ fn a_bad_deploy_is_noticed_taken_back_and_verified_and_again_after_a_restart() {
     for part in ["rollback.ordered", "incident.opened"] {
         assert!(explained.contains(part), "{part} is part of the explanation: {explained}");
     }
+    let incident = order["data"]["incident_id"].as_str().expect("an order names its incident");
+    succeed(reeve(["incident", "ack", incident, "--author", "ines", "--url"]).arg(&up.url));
     let held = fail(reeve(["kpis", "--data"]).arg(data.path()), 75);
     assert!(held.contains("RV"), "a folder that is held is refused with a code: {held}");
     assert_eq!(up.interrupt(), Some(0), "an interrupt is an end like any other");
