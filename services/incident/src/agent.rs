@@ -531,6 +531,10 @@ impl Agent {
             };
             let may_reach = |test: Test, more: u64| {
                 let score = self.pairs.score(test);
+                let starts = |ix| self.versions.get(ix).map_or(0, |version| version.starts);
+                // A session is in one pair at most.
+                let unpaired = starts(test.candidate).min(starts(test.target)).saturating_sub(score.pairs);
+                let more = more.min(unpaired);
                 more > 0 && !self.pairs.has_crossed(test) && rules::evidence_may_reach(score.lost + more, score.won, policy.regression_e)
             };
             let tests = |candidate| policy.compared().map(move |criterion| Test { criterion, candidate, target: target.version });

@@ -25,6 +25,37 @@ fn a_quiet_agent_takes_at_most_a_kibibyte() {
     assert!(bytes <= AGENTS as usize * QUIET_BYTES_MAX, "{} bytes per agent", bytes / AGENTS as usize);
 }
 
+/// The worst that a platform can do to one agent: every cap reached with the longest names that the door lets in.
+#[test]
+fn a_hostile_agent_stays_within_its_bound() {
+    let mut log = Log::new();
+    let document = r#"{"criteria": ["error_free", "not_escalated", "in_time"], "in_time_s": 1, "slow_ms": 1,
+        "session_timeout_s": 604800, "objectives": {"success": 0.95, "slowness": 0.95}}"#;
+    log.fact("hostile", "s", policy(document));
+    log.fact("hostile", "s", wire::BaselineDeclared { version: version(0), author: "ann".to_owned(), reason: "hm".to_owned() });
+    for minute in 0..60 {
+        log.now = log.now.plus_s(60);
+        for number in 17..80 {
+            let called = wire::ModelCalled { version: Some(version(number)), latency_ms: Some(9.0), ..model(Some(true)) };
+            log.long_fact("hostile", "s", called);
+            log.long_fact("hostile", "s", ToolReturned { version: Some(version(number)), ..tool(Some(true)) });
+            if minute % 4 == 0 {
+                log.whole_session(&format!("{number}-{minute}"), number);
+            }
+        }
+        log.long_fact("hostile", "s", wire::HarmReported { version: Some(version(17 + minute)), ..super::life::harm(true) });
+    }
+    for session in 0..crate::sessions::SESSIONS_MAX + 1_000 {
+        log.long_start(&format!("open-{session}"), 17 + session % 63);
+        log.long_fact("hostile", &format!("open-{session}"), tool(Some(true)));
+    }
+    let (bytes, bound) = (log.bytes(), Incident::BYTES_PER_AGENT_MAX);
+    println!("{bytes} bytes of one hostile agent, of at most {bound}");
+    assert!(bytes > 1 << 20, "this is not hostile: {bytes} bytes");
+    assert!(bytes <= bound, "{bytes} of {bound} bytes");
+    assert!(log.room.next_due().is_some(), "it is still followed");
+}
+
 /// A log of one partition with many agents on it.
 struct Log {
     room: Incident,
@@ -66,6 +97,27 @@ impl Log {
         self.fact_as(agent, id, session, body);
     }
 
+    /// A fact whose id is as long as ids may be.
+    fn long_fact(&mut self, agent: &str, session: &str, body: impl Into<Body>) {
+        let id = RecordId::from(format!("{:0>256}", self.next));
+        self.fact_as(agent, id, session, body);
+    }
+
+    fn long_start(&mut self, session: &str, number: usize) {
+        let segment = Some(session.into());
+        let started = SessionStarted { version: Some(version(number)), segment, channel: None, environment: None };
+        self.long_fact("hostile", session, started);
+    }
+
+    fn whole_session(&mut self, session: &str, number: usize) {
+        self.long_start(session, number);
+        self.long_fact("hostile", session, tool(Some(true)));
+        let failed = wire::OutcomeReported { handled_by: Some(Role::Human), ..outcome(Some(false)) };
+        self.long_fact("hostile", session, failed);
+        self.now = self.now.plus_s(2);
+        self.long_fact("hostile", session, SessionEnded { reason: None, version: None });
+    }
+
     fn fact_as(&mut self, agent: &str, id: RecordId, session: &str, body: impl Into<Body>) {
         let event = Event {
             key: AgentId::from(agent),
@@ -95,5 +147,20 @@ fn tool(failed: Option<bool>) -> ToolReturned {
         latency_ms: None,
         turn: None,
         version: None,
+    }
+}
+
+/// A version with a name as long as names may be.
+fn version(number: usize) -> wire::VersionId {
+    format!("{number:0>256}").into()
+}
+
+fn policy(document: &str) -> wire::PolicyAdopted {
+    wire::PolicyAdopted {
+        room: "incident".to_owned(),
+        version: "hostile".to_owned(),
+        document: document.to_owned(),
+        author: "ann".to_owned(),
+        reason: "hm".to_owned(),
     }
 }
