@@ -27,7 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   reeve fleet --scenario bad-deploy         one agent's new version goes bad
   reeve fleet --scenario slow --agents 5    the rollback is acknowledged too late
-  reeve fleet --url http://10.0.0.7:4780 --scenario healthy --rate 10";
+  reeve fleet --url http://127.0.0.1:4781 --scenario healthy --rate 10";
 
 /// Agents of one fleet: each is a connection that listens for orders.
 const AGENTS_MAX: u32 = 64;
