@@ -119,7 +119,9 @@ fn a_reader_who_lags_never_takes_an_unread_acknowledgement_for_silence() {
     world.log.stall(Partition(0), 50).expect("it exists");
     world.ended(SILENCE_S / 2, 0, "s");
     world.log.set_now(Timestamp(0).plus_s(10 * SILENCE_S));
-    (0..200).for_each(|_| drop(pump.step().expect("calm weather")));
+    for _ in 0..200 {
+        pump.step().expect("calm weather");
+    }
     assert_eq!(world.incidents(), [], "the session ended in time");
 }
 
@@ -419,7 +421,9 @@ fn under_all_faults_at_once_every_harm_is_answered_exactly_once_and_no_clock_fal
         world.log.heal();
         for round in 0..40 {
             world.log.set_now(Timestamp(0).plus_s(1_000 + round * 10));
-            pumps.iter_mut().for_each(|pump| drop(settle(pump)));
+            for pump in &mut pumps {
+                settle(pump);
+            }
         }
         assert_once(&world, 79 * 2, &format!("seed {seed}, faults {:?}", world.log.fault_counts()));
         assert_no_clock_falls(&world, seed);
@@ -459,7 +463,9 @@ fn assert_every_decision_is_owed(world: &World, seed: u64) {
         for decision in records.iter().filter(|record| record.body.kind().is_decision()) {
             let basis = decision.body.basis().expect("it is a decision");
             let mut fold = Fold::<Desk>::new(partition);
-            records.iter().take_while(|record| record.offset <= basis.asof).for_each(|record| drop(fold.fold(record)));
+            for record in records.iter().take_while(|record| record.offset <= basis.asof) {
+                fold.fold(record);
+            }
             fold.skip(basis.asof, fold.appended());
             let owed = fold.owed(basis.now);
             assert!(owed.iter().any(|owed| owed.to_event("desk") == decision.event), "seed {seed}: {decision:?} was not owed: {owed:?}");

@@ -54,7 +54,7 @@ async fn who_asks_about_many_agents_does_not_wait_for_each_of_them() {
     let shutdown = Shutdown::new();
     let room = spawn::<Desk>(world.log.clone(), RoomOptions::default(), shutdown.clone());
     eventually("ready", || room.ready());
-    let begun = Instant::now();
+    let begun = started();
     for _ in 0..100 {
         room.standing(&"agent-0".into()).await.expect("it runs");
     }
@@ -129,8 +129,14 @@ async fn get(admin: &axum::Router, path: &str) -> (StatusCode, String) {
     (status, String::from_utf8(bytes.to_vec()).expect("UTF-8"))
 }
 
+/// When a test began to wait.
+#[expect(clippy::disallowed_methods, reason = "a test of threads measures how long it waits for them")]
+fn started() -> Instant {
+    Instant::now()
+}
+
 fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
+    let begun = started();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "{what} did not come");
         std::thread::sleep(Duration::from_millis(5));

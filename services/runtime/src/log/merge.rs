@@ -190,6 +190,10 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::super::{Addressed, AppendError, Appended, Consumer, Producer};
     use super::*;
 
     #[test]
@@ -200,6 +204,73 @@ mod tests {
         cursor.pass(&StoredRecord { partition: Partition(2), offset: Offset(41), appended: Timestamp(0), raw });
         assert_eq!(cursor.to_string(), "0.0.42");
         assert_eq!(Cursor::parse("0.0.42"), Ok(cursor));
+    }
+
+    /// Between the look at its first partition and the one at its second, something is appended to both. Again and again,
+    /// so that no two looks agree.
+    struct Busy(Mutex<Vec<Vec<Timestamp>>>);
+
+    impl Log for Busy {
+        fn topic(&self) -> &str {
+            "busy"
+        }
+
+        fn partitions(&self) -> u32 {
+            2
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.lock().expect("no panic").iter().map(Vec::len).sum::<usize>() as i64)
+        }
+
+        fn consumer(&self, _: &str, _: &str) -> Result<Box<dyn Consumer>, LogError> {
+            Err(LogError::Unavailable { reason: "a test".to_owned() })
+        }
+
+        fn producer(&self, _: &str) -> Result<Box<dyn Producer>, LogError> {
+            Err(LogError::Unavailable { reason: "a test".to_owned() })
+        }
+
+        fn append(&self, _: Vec<Addressed>) -> Result<Vec<Appended>, AppendError> {
+            Err(AppendError::Busy { retry_after_ms: 0 })
+        }
+
+        fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
+            let shelves = self.0.lock().expect("no panic");
+            let dates = shelves[partition.0 as usize].iter().zip(0..).skip(from.0 as usize).take(max);
+            let record = |(date, offset): (&Timestamp, i64)| StoredRecord {
+                partition,
+                offset: Offset(offset),
+                appended: *date,
+                raw: wire::RawRecord::default(),
+            };
+            Ok(dates.map(record).collect())
+        }
+
+        fn end(&self, partition: Partition) -> Result<Offset, LogError> {
+            let end = self.0.lock().expect("no panic")[partition.0 as usize].len();
+            if partition == Partition(0) {
+                for shelf in 0..2 {
+                    let now = self.now();
+                    self.0.lock().expect("no panic")[shelf].push(now);
+                }
+            }
+            Ok(Offset(end as i64))
+        }
+
+        fn wait(&self, seen: u64, _: Duration) -> u64 {
+            seen
+        }
+    }
+
+    #[test]
+    fn while_no_two_looks_agree_only_what_time_has_settled_is_handed_out() {
+        let log = Busy(Mutex::new(vec![Vec::new(), Vec::new()]));
+        let mut merged = Merged::new(&log, Cursor::start());
+        let story: Vec<i64> =
+            (0..5).flat_map(|_| merged.next_batch(100).expect("it can be read")).map(|record| record.appended.0).collect();
+        assert!(story.len() > 20, "{story:?}");
+        assert!(story.iter().copied().eq(0..story.len() as i64), "every record once, and none before an earlier one: {story:?}");
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn live_and_die(folder: &Path, kill: usize) -> Vec<String> {
         told.len()
     };
     // Each kill comes at another place of the victim's round.
-    while let Some(line) = lines.next() {
+    for line in lines.by_ref() {
         if hear(line) >= ANSWERS_BEFORE_KILL + kill {
             break;
         }

@@ -64,7 +64,7 @@ const P0: Partition = Partition(0);
 fn a_position_stays_before_the_marker_until_nothing_else_is_left() {
     let log = stormy(0, FaultPlan::default());
     let mut consumer = join(&*log, "rooms", "a");
-    decide(&*log, &*consumer, "d").expect("calm weather");
+    decide(&log, &*consumer, "d").expect("calm weather");
     assert_eq!(log.high_watermark(P0).expect("it exists"), Offset(2));
     assert!(matches!(consumer.poll(9), Ok(Polled::Records(P0, records, Offset(1))) if records.len() == 1));
     assert_eq!(consumer.poll(9).expect("the log is read"), Polled::Records(P0, Vec::new(), Offset(2)));
@@ -77,10 +77,10 @@ fn an_aborted_commit_takes_offsets_and_is_read_by_nobody() {
     let log = stormy(0, FaultPlan::default());
     let mut consumer = join(&*log, "rooms", "a");
     log.fail_next_commit("room-0", CommitFault::Aborted);
-    assert!(matches!(decide(&*log, &*consumer, "d"), Err(CommitError::Aborted { .. })));
+    assert!(matches!(decide(&log, &*consumer, "d"), Err(CommitError::Aborted { .. })));
     assert_eq!(consumer.poll(9).expect("the log is read"), Polled::Records(P0, Vec::new(), Offset(2)));
     assert_eq!(consumer.committed(P0).expect("decided"), None);
-    decide(&*log, &*consumer, "d").expect("calm weather again");
+    decide(&log, &*consumer, "d").expect("calm weather again");
     assert_eq!(ids(&*log, 0), ["d"]);
     assert_eq!(log.read(P0, Offset(0), 9).expect("the log is read")[0].offset, Offset(2));
 }
@@ -90,7 +90,7 @@ fn records_behind_an_open_transaction_are_held_back_and_the_high_watermark_knows
     let log = stormy(0, FaultPlan::default());
     let mut consumer = join(&*log, "rooms", "a");
     log.fail_next_commit("room-0", CommitFault::CrashBeforeCommit);
-    assert!(matches!(decide(&*log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
+    assert!(matches!(decide(&log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
     append(&*log, 0, &["behind"]);
     assert_eq!(consumer.poll(9).expect("the log is read"), Polled::Nothing);
     assert_eq!(consumer.extent(P0).expect("the log is reached").high_watermark, Offset(2));
@@ -105,7 +105,7 @@ fn a_commit_whose_answer_was_lost_stands() {
     let log = stormy(0, FaultPlan::default());
     let mut consumer = join(&*log, "rooms", "a");
     log.fail_next_commit("room-0", CommitFault::CrashAfterCommit);
-    assert!(matches!(decide(&*log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
+    assert!(matches!(decide(&log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
     assert_eq!(ids(&*log, 0), ["d"]);
     assert_eq!(consumer.committed(P0).expect("decided"), Some(Offset(7)));
 }
@@ -115,7 +115,7 @@ fn an_offset_is_pending_while_its_records_are_still_on_their_way() {
     let log = stormy(0, FaultPlan::default());
     let mut consumer = join(&*log, "rooms", "a");
     log.fail_next_commit("room-0", CommitFault::DelayedProduce);
-    assert!(matches!(decide(&*log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
+    assert!(matches!(decide(&log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
     assert_eq!(log.high_watermark(P0).expect("it exists"), Offset(0), "no watermark tells of it");
     assert!(matches!(consumer.committed(P0), Err(LogError::OffsetPending { .. })));
     log.arrive("room-0");
@@ -128,7 +128,7 @@ fn records_of_an_older_epoch_that_come_late_are_refused() {
     let log = stormy(0, FaultPlan::default());
     let mut consumer = join(&*log, "rooms", "a");
     log.fail_next_commit("room-0", CommitFault::DelayedProduce);
-    assert!(matches!(decide(&*log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
+    assert!(matches!(decide(&log, &*consumer, "d"), Err(CommitError::Unknown { .. })));
     log.producer("room-0").expect("a successor");
     log.arrive("room-0");
     assert_eq!(log.high_watermark(P0).expect("it exists"), Offset(0));
@@ -141,7 +141,7 @@ fn a_transaction_that_nobody_ends_is_undone_after_five_seconds_and_its_producer_
     let log = stormy(0, FaultPlan::default());
     let mut consumer = join(&*log, "rooms", "a");
     log.fail_next_commit("room-0", CommitFault::CrashBeforeCommit);
-    assert!(decide(&*log, &*consumer, "d").is_err());
+    assert!(decide(&log, &*consumer, "d").is_err());
     log.set_now(Timestamp(START.plus_s(5).0 - 1));
     assert_eq!(log.pending(), ["room-0"]);
     log.set_now(START.plus_s(5));
@@ -325,7 +325,7 @@ impl Worker {
             // Every second failure is the end of its session, too: what it left open is met by the other one, or by nobody
             // until the broker's patience ends.
             self.failures += 1;
-            if self.failures % 2 == 0 {
+            if self.failures.is_multiple_of(2) {
                 self.log.expire("workers", self.id);
                 self.sleeps = 9;
             }

@@ -76,7 +76,7 @@ pub fn a_producer_of_before_the_crash_is_fenced_by_its_successor(subject: &mut i
 /// An append or a commit, by the step; the ids that it was answered for.
 fn one_step(log: &dyn Log, group: &str, step: usize, name: impl Fn(&str, usize) -> String) -> Vec<String> {
     let partition = (step as u32) % PARTITIONS;
-    if step % 2 == 0 {
+    if step.is_multiple_of(2) {
         let facts = [name("fact", step), name("twin", step)];
         log.append(facts.iter().map(|id| to(partition, fact(id, id))).collect()).expect("new facts are appended");
         return facts.into();

@@ -52,6 +52,7 @@ impl OwnedClock {
 }
 
 /// A clock before 1970 is a broken one, and shows 1970.
+#[expect(clippy::disallowed_methods, reason = "the log owns the clock, and this is where it takes it from")]
 fn wall_now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))

@@ -32,8 +32,12 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const RECORDS: TableDefinition<'_, (u32, i64), &[u8]> = TableDefinition::new("records");
 /// (consumer group, partition) to the next offset to read.
 const OFFSETS: TableDefinition<'_, (&str, u32), i64> = TableDefinition::new("offsets");
-/// (source and id, partition of a broadcast) to (partition, offset, body digest).
-const KEYS: TableDefinition<'_, (&[u8; 16], u32), (u32, i64, &[u8; 16])> = TableDefinition::new("keys");
+/// Source and id, and the partition of a broadcast.
+type StoredKey<'a> = (&'a [u8; 16], u32);
+/// Partition, offset and body digest of the record that stands under a key.
+type StoredKnown<'a> = (u32, i64, &'a [u8; 16]);
+/// What a record is unique under to the record that is.
+const KEYS: TableDefinition<'_, StoredKey<'_>, StoredKnown<'_>> = TableDefinition::new("keys");
 /// Transactional id to its epoch.
 const PRODUCERS: TableDefinition<'_, &str, u64> = TableDefinition::new("producers");
 
@@ -50,7 +54,7 @@ pub(super) struct Storage {
 pub(super) struct Tables<'w> {
     records: Table<'w, (u32, i64), &'static [u8]>,
     offsets: Table<'w, (&'static str, u32), i64>,
-    keys: Table<'w, (&'static [u8; 16], u32), (u32, i64, &'static [u8; 16])>,
+    keys: Table<'w, StoredKey<'static>, StoredKnown<'static>>,
     producers: Table<'w, &'static str, u64>,
 }
 
