@@ -4,20 +4,19 @@ use std::collections::{BTreeMap, VecDeque};
 
 use machine::Debt;
 use wire::{
-    Body, Class, HarmReported, IncidentId, IncidentNoted, Level, ModelCalled, NoteAction, Numbers, OutcomeReported, Record, RecordId,
-    Responsibility, Role, RollbackFailed, SessionStarted, Timestamp, ToolReturned, VersionId,
+    Body, Class, HarmReported, IncidentId, IncidentNoted, Level, NoteAction, Numbers, OutcomeReported, Record, Responsibility, Role,
+    RollbackFailed, SessionStarted, Timestamp, VersionId,
 };
 
-use crate::burn::{Burn, signed};
+use crate::burn::Burn;
 use crate::columns::columns;
-use crate::episode::{Desk, Episode, Finding, Recovery, Rule, Trigger};
-use crate::marks::Mark;
-use crate::pairs::{Pairs, Test};
-use crate::policy::{Criterion, Policy, Signal};
+use crate::episode::{Episode, Recovery};
+use crate::finding::{Desk, Finding, Rule, Trigger};
+use crate::pairs::Pairs;
+use crate::policy::{Criterion, Signal};
 use crate::pulse::Pulse;
-use crate::rules;
-use crate::sessions::{Heard, Key, Session, Sessions};
-use crate::versions::{Ix, Lane, Version, Versions};
+use crate::sessions::{Heard, Key, Sessions};
+use crate::versions::{Ix, Lane, Versions};
 
 /// Closed incidents of one agent that are still known.
 const CLOSED_MAX: usize = 2;
@@ -63,13 +62,6 @@ pub(crate) struct Tally {
 
 columns!(Agent { versions, sessions, pairs, burn, pulse, episode, closed, people, tally, last });
 columns!(Tally { facts, untimed, late, outcomes, corrections, strays, tools, models, harms, incidents, crowded, afterwards });
-
-/// Who did something, and whether it went wrong.
-struct Call<'a> {
-    by: Role,
-    failed: Option<bool>,
-    version: Option<&'a VersionId>,
-}
 
 // === impl Agent ===
 
@@ -243,75 +235,13 @@ impl Agent {
         debts.extend(self.release(version, trigger.at, trigger, desk));
     }
 
-    fn called(&mut self, record: &Record, signal: Signal, call: &Call<'_>, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
-        let Some(failed) = call.failed.filter(|_| call.by == Role::Agent) else { return };
-        match signal {
-            Signal::Tool => self.tally.tools += 1,
-            _ => self.tally.models += 1,
-        }
-        let key = record.subject.as_ref().map(Key::of);
-        if failed && let Some(told) = key.and_then(|key| self.sessions.tell(key)) {
-            let is_news = !std::mem::replace(&mut told.erred, true);
-            self.saw_failure(key, is_news, Criterion::ErrorFree, record, desk);
-        }
-        let version = self.version_of(record, call.version, trigger.at);
-        self.count(record, (version, signal), failed, trigger, desk, debts);
-    }
-
-    fn answered(&mut self, record: &Record, called: &ModelCalled, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
-        let slow = called.latency_ms.zip(desk.policy.slow_ms).map(|(latency_ms, slow_ms)| latency_ms > slow_ms);
-        let Some(slow) = slow.filter(|_| called.by == Role::Agent) else { return };
-        let version = self.version_of(record, called.version.as_ref(), trigger.at);
-        self.count(record, (version, Signal::Slowness), slow, trigger, desk, debts);
-    }
-
     /// Keeps a record as evidence against the version of its session, if the policy compares versions by it.
-    fn saw_failure(&mut self, key: Option<Key>, failed: bool, criterion: Criterion, record: &Record, desk: Desk<'_>) {
+    pub(crate) fn saw_failure(&mut self, key: Option<Key>, failed: bool, criterion: Criterion, record: &Record, desk: Desk<'_>) {
         if !failed || !desk.policy.compared().any(|compared| compared == criterion) {
             return;
         }
         let version = key.and_then(|key| self.sessions.version_of(key)).and_then(|ix| self.versions.get_mut(ix));
         version.into_iter().for_each(|version| version.saw_failure(criterion, &record.id));
-    }
-
-    /// A fact enters its window if it says when it happened, and comes in time for it.
-    fn count(
-        &mut self,
-        record: &Record,
-        stream: (Option<Ix>, Signal),
-        bad: bool,
-        trigger: &Trigger,
-        desk: Desk<'_>,
-        debts: &mut Vec<Debt>,
-    ) {
-        let Some(happened) = record.time else {
-            self.tally.untimed += 1;
-            return;
-        };
-        let allowed_us = desk.policy.lateness_s.saturating_mul(1_000_000);
-        if !(-allowed_us..=allowed_us).contains(&trigger.at.since_us(happened)) {
-            self.tally.late += 1;
-            return;
-        }
-        let happened = happened.min(trigger.at);
-        let bad = bad.then_some(&record.id);
-        let Some((reading, evidence)) = self.burn.count(stream, happened, bad, trigger.at, desk.policy) else { return };
-        let rule = Rule::Burn(stream.1);
-        let summary = format!(
-            "{}: {} of {} {} within {} min went wrong, where {:.1} % may.",
-            desk.agent,
-            reading.bad,
-            reading.n,
-            match stream.1 {
-                Signal::Tool => "tool calls",
-                Signal::Model => "model calls",
-                Signal::Success => "sessions",
-                Signal::Slowness => "model calls (by their time)",
-            },
-            reading.row.long_s / 60,
-            (1.0 - reading.objective) * 100.0,
-        );
-        debts.extend(self.raise(Finding { evidence, summary, ..Finding::of(rule, Level::P2, reading.numbers()) }, trigger, desk));
     }
 
     fn harmed(&mut self, record: &Record, harm: &HarmReported, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
@@ -367,12 +297,6 @@ impl Agent {
         }
     }
 
-    /// What a version showed so far is answered for: only what its sessions show from now on tells against it.
-    fn compare_anew(&mut self, version: Ix) {
-        self.versions.get_mut(version).into_iter().for_each(Version::begin_anew);
-        self.pairs.unlatch(version, &self.versions);
-    }
-
     /// Ends the open incident. A version that was named in it and comes back is judged by what it does then.
     pub(crate) fn close(&mut self) {
         let Some(episode) = self.episode.take() else { return };
@@ -390,7 +314,7 @@ impl Agent {
     }
 
     /// Opens an incident over a finding, or joins it to the one that is open.
-    fn raise(&mut self, finding: Finding, trigger: &Trigger, desk: Desk<'_>) -> Option<Debt> {
+    pub(crate) fn raise(&mut self, finding: Finding, trigger: &Trigger, desk: Desk<'_>) -> Option<Debt> {
         if let Some(episode) = &mut self.episode {
             return episode.join(finding, trigger, desk);
         }
@@ -427,69 +351,6 @@ impl Agent {
         }
     }
 
-    /// Releases what is settled of a version, in the order of its sessions' start, and judges each pair that this makes.
-    fn release(&mut self, version: Ix, at: Timestamp, trigger: &Trigger, desk: Desk<'_>) -> Vec<Debt> {
-        let whole = !desk.policy.criteria.is_empty();
-        let mut debts = Vec::new();
-        while let Some(session) = self.sessions.release(version, at, whole) {
-            for (criterion, mark) in marks_of(&session, desk.policy) {
-                let Some(place) = self.mark(&session, criterion, mark) else { continue };
-                let touched = self.pairs.saw(version, criterion, session.lane, place, mark, &self.versions);
-                debts.extend(touched.into_iter().filter_map(|test| self.judge(test, trigger, desk)));
-            }
-        }
-        debts
-    }
-
-    fn mark(&mut self, session: &Session, criterion: Criterion, mark: Mark) -> Option<usize> {
-        if self.versions.is_full() {
-            let mut keep = self.pairs.kept();
-            keep.push(session.version);
-            let forgotten = self.versions.forget_oldest(&keep);
-            forgotten.into_iter().for_each(|version| self.forget_version(version));
-        }
-        let place = self.versions.mark(session.version, criterion, session.lane, mark);
-        self.tally.crowded += u64::from(place.is_none());
-        place
-    }
-
-    fn judge_all(&mut self, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
-        let tests: Vec<Test> = self.pairs.tests().collect();
-        debts.extend(tests.into_iter().filter_map(|test| self.judge(test, trigger, desk)));
-    }
-
-    /// Names a version whose evidence has just sufficed.
-    fn judge(&mut self, test: Test, trigger: &Trigger, desk: Desk<'_>) -> Option<Debt> {
-        if !trigger.may || !self.pairs.crosses(test, &self.versions, desk.policy) {
-            return None;
-        }
-        self.pairs.latch(test);
-        let score = self.pairs.score(test);
-        let candidate = self.versions.get(test.candidate)?;
-        let evidence: Vec<RecordId> = candidate.failures(test.criterion).cloned().collect();
-        let version = candidate.id.clone();
-        let against = self.versions.id(test.target)?;
-        let numbers = Numbers {
-            won: Some(signed(score.won)),
-            lost: Some(signed(score.lost)),
-            pairs: Some(signed(score.pairs)),
-            e: Some(rules::evidence(score.lost, score.won)),
-            threshold: Some(desk.policy.regression_e),
-            ..Numbers::default()
-        };
-        let summary = format!(
-            "{}: version {version} is worse than {against} by {}: of {} pairs it lost {} and won {}.",
-            desk.agent,
-            test.criterion.words(),
-            score.pairs,
-            score.lost,
-            score.won
-        );
-        self.pairs.distrust(test.candidate, &self.versions);
-        let found = Finding::of(Rule::Regression(test.criterion), Level::P2, numbers);
-        self.raise(Finding { version: Some(version), against: Some(against), evidence, summary, ..found }, trigger, desk)
-    }
-
     fn next_deadline(&self) -> Option<Timestamp> {
         let session = self.sessions.next_due().map(|(due, _)| due);
         [session, self.pulse.due()].into_iter().flatten().min()
@@ -519,32 +380,8 @@ impl Agent {
         may && self.episode.as_ref().is_none_or(|episode| episode.would_speak_of(Rule::Silence, Level::P2))
     }
 
-    /// Whether giving up sessions can name a version: a cheap look before a dear one, since every outcome that waits
-    /// for them would have to be a lost pair.
-    fn pairs_may_tell(&self, policy: &Policy) -> bool {
-        self.pairs.targets().any(|target| {
-            let (good, _, waiting) = self.sessions.backlog(target.version);
-            let theirs = if policy.criteria.is_empty() { good } else { waiting };
-            let losable = |candidate| {
-                let (_, bad, waiting) = self.sessions.backlog(candidate);
-                theirs + if policy.criteria.is_empty() { bad } else { waiting }
-            };
-            let may_reach = |test: Test, more: u64| {
-                let score = self.pairs.score(test);
-                let starts = |ix| self.versions.get(ix).map_or(0, |version| version.starts);
-                // A session is in one pair at most.
-                let unpaired = starts(test.candidate).min(starts(test.target)).saturating_sub(score.pairs);
-                let more = more.min(unpaired);
-                more > 0 && !self.pairs.has_crossed(test) && rules::evidence_may_reach(score.lost + more, score.won, policy.regression_e)
-            };
-            let tests = |candidate| policy.compared().map(move |criterion| Test { criterion, candidate, target: target.version });
-            let candidates = self.versions.iter().map(|(ix, _)| ix).filter(|ix| self.pairs.compares(*ix, target.version));
-            candidates.into_iter().any(|candidate| tests(candidate).any(|test| may_reach(test, losable(candidate))))
-        })
-    }
-
     /// The version that a fact is about: its own word, else its session's.
-    fn version_of(&mut self, record: &Record, told: Option<&VersionId>, at: Timestamp) -> Option<Ix> {
+    pub(crate) fn version_of(&mut self, record: &Record, told: Option<&VersionId>, at: Timestamp) -> Option<Ix> {
         match told {
             Some(version) => Some(self.admit(version, at)),
             None => record
@@ -569,53 +406,9 @@ impl Agent {
         ix
     }
 
-    fn forget_version(&mut self, version: Ix) {
+    pub(crate) fn forget_version(&mut self, version: Ix) {
         self.pairs.forget_version(version);
         self.burn.forget_version(version);
         self.sessions.forget_version(version);
     }
-}
-
-// === impl Finding ===
-
-impl Finding {
-    /// A finding about the agent as a whole.
-    fn of(rule: Rule, level: Level, numbers: Numbers) -> Self {
-        Self {
-            rule,
-            level,
-            provisional: false,
-            version: None,
-            against: None,
-            session: None,
-            numbers,
-            evidence: Vec::new(),
-            summary: String::new(),
-        }
-    }
-}
-
-impl<'a> From<&'a ToolReturned> for Call<'a> {
-    fn from(returned: &'a ToolReturned) -> Self {
-        Self { by: returned.by, failed: returned.failed, version: returned.version.as_ref() }
-    }
-}
-
-impl<'a> From<&'a ModelCalled> for Call<'a> {
-    fn from(called: &'a ModelCalled) -> Self {
-        Self { by: called.by, failed: called.failed, version: called.version.as_ref() }
-    }
-}
-
-/// What a released session says by each criterion of the policy.
-fn marks_of(session: &Session, policy: &Policy) -> Vec<(Criterion, Mark)> {
-    let told = &session.told;
-    let mark_of = |good: Option<bool>| good.map_or(Mark::Absent, |good| if good { Mark::Good } else { Mark::Bad });
-    let by = |criterion| match criterion {
-        Criterion::Success => told.success,
-        Criterion::ErrorFree => (told.ended || told.erred).then_some(!told.erred),
-        Criterion::NotEscalated => told.human.map(|human| !human),
-        Criterion::InTime => told.in_time,
-    };
-    policy.compared().map(|criterion| (criterion, mark_of(by(criterion)))).collect()
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use machine::Debt;
-use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
 use wire::{
-    AgentId, Basis, Body, DedupeKey, IncidentAggravated, IncidentEased, IncidentId, IncidentNoted, IncidentOpened, IncidentResolved, Level,
-    NoteAction, Numbers, Offset, Record, RecordId, Responsibility, SessionId, Timestamp, VersionId,
+    IncidentAggravated, IncidentEased, IncidentId, IncidentNoted, IncidentOpened, IncidentResolved, Level, NoteAction, RecordId,
+    Responsibility, Timestamp, VersionId,
 };
 
 use crate::columns::columns;
-use crate::policy::{Criterion, Policy, Signal};
+use crate::finding::{Desk, Finding, Rule, Trigger};
+use crate::policy::Policy;
 use crate::rules;
 
 /// Rules and named versions that one incident tells apart. Beyond it they still count, without a word of their own.
@@ -20,55 +20,6 @@ const CAUSES_MAX: usize = 64;
 const NOTES_MAX: usize = 8;
 /// Bytes of one note that are kept.
 const NOTE_BYTES_MAX: usize = 256;
-
-/// What may be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum Rule {
-    /// Somebody reported harm.
-    Harm,
-    /// An error budget burns.
-    Burn(Signal),
-    /// A platform that sends heartbeats stopped.
-    Silence,
-    /// A version loses against one that is vouched for.
-    Regression(Criterion),
-    /// A rollback did not come about.
-    RollbackFailed,
-}
-
-/// The record at which something was judged.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Trigger {
-    pub(crate) id: RecordId,
-    pub(crate) key: DedupeKey,
-    pub(crate) at: Timestamp,
-    pub(crate) hops: u8,
-    /// False past the hop cap: it is folded, and starts nothing.
-    pub(crate) may: bool,
-}
-
-/// Something that is wrong, with the numbers that say so.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Finding {
-    pub(crate) rule: Rule,
-    pub(crate) level: Level,
-    /// Nobody confirmed it yet.
-    pub(crate) provisional: bool,
-    pub(crate) version: Option<VersionId>,
-    pub(crate) against: Option<VersionId>,
-    pub(crate) session: Option<SessionId>,
-    pub(crate) numbers: Numbers,
-    pub(crate) evidence: Vec<RecordId>,
-    pub(crate) summary: String,
-}
-
-/// What every decision about an agent needs beside its finding.
-#[derive(Clone, Copy)]
-pub(crate) struct Desk<'a> {
-    pub(crate) agent: &'a AgentId,
-    pub(crate) policy: &'a Policy,
-    pub(crate) people: &'a BTreeMap<Responsibility, String>,
-}
 
 /// An incident under way.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,89 +74,9 @@ pub(crate) enum Recovery {
     Over,
 }
 
-columns!(Trigger { id, key, at, hops, may });
 columns!(Episode { incident_id, opened_id, opened_at, level, worst, provisional, harms, turns, causes, calm, notes });
 columns!(Cause { level, active, at, facts, sessions, away, verified });
 columns!(Calm { since, sessions });
-
-// === impl Rule ===
-
-impl Rule {
-    /// Its name in decisions.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Harm => "harm",
-            Self::Burn(Signal::Tool) => "burn_tool",
-            Self::Burn(Signal::Model) => "burn_model",
-            Self::Burn(Signal::Success) => "burn_success",
-            Self::Burn(Signal::Slowness) => "burn_slowness",
-            Self::Silence => "silence",
-            Self::Regression(Criterion::Success) => "regression",
-            Self::Regression(Criterion::ErrorFree) => "regression_error_free",
-            Self::Regression(Criterion::NotEscalated) => "regression_not_escalated",
-            Self::Regression(Criterion::InTime) => "regression_in_time",
-            Self::RollbackFailed => "rollback_failed",
-        }
-    }
-
-    /// The rule of this name.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        const ALL: [Rule; 11] = [
-            Rule::Harm,
-            Rule::Burn(Signal::Tool),
-            Rule::Burn(Signal::Model),
-            Rule::Burn(Signal::Success),
-            Rule::Burn(Signal::Slowness),
-            Rule::Silence,
-            Rule::Regression(Criterion::Success),
-            Rule::Regression(Criterion::ErrorFree),
-            Rule::Regression(Criterion::NotEscalated),
-            Rule::Regression(Criterion::InTime),
-            Rule::RollbackFailed,
-        ];
-        ALL.into_iter().find(|rule| rule.name() == name)
-    }
-
-    /// Who answers by default: those who build the agent for what it does, those who run it for whether it runs.
-    fn responsibility(self) -> Responsibility {
-        match self {
-            Self::Harm | Self::Burn(Signal::Success) | Self::Regression(_) => Responsibility::AiMl,
-            Self::Burn(_) | Self::Silence | Self::RollbackFailed => Responsibility::Operations,
-        }
-    }
-}
-
-// === impl Trigger ===
-
-impl Trigger {
-    pub(crate) fn of(record: &Record) -> Self {
-        let event = &record.event;
-        Self { id: event.id.clone(), key: event.dedupe_key(), at: record.appended, hops: event.hops, may: event.may_trigger() }
-    }
-}
-
-// === impl Desk ===
-
-impl Desk<'_> {
-    /// What a decision rests on; `asof` and `now` are stamped when it is asked for.
-    fn basis(&self, rule: &str, responsibility: Responsibility, causes: Vec<String>) -> Basis {
-        let role = responsibility.as_str();
-        let accountable = self.people.get(&responsibility).map_or_else(|| role.to_owned(), |person| format!("{role}: {person}"));
-        Basis {
-            asof: Offset::BEFORE_ALL,
-            now: Timestamp(0),
-            rule: rule.to_owned(),
-            policy: self.policy.version.clone(),
-            causes,
-            accountable,
-        }
-    }
-
-    fn debt(&self, id: RecordId, trigger: &Trigger, body: impl Into<Body>) -> Debt {
-        let (key, causation) = (self.agent.clone(), Some(trigger.id.clone()));
-        Debt { id, key, subject: None, causation, hops: trigger.hops.saturating_add(1), body: body.into() }
-    }
-}
 
 // === impl Episode ===
 

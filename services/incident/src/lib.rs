@@ -3,9 +3,12 @@
 
 mod agent;
 mod burn;
+mod calls;
 mod columns;
+mod compare;
 mod episode;
 mod evidence;
+mod finding;
 mod machine;
 mod marks;
 mod pairs;

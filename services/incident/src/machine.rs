@@ -8,7 +8,8 @@ use wire::record::decision_id;
 use wire::{AgentId, Body, IncidentAggravated, IncidentEased, IncidentOpened, Kind, PolicyAdopted, Record, Timestamp};
 
 use crate::agent::Agent;
-use crate::episode::{Desk, Episode};
+use crate::episode::Episode;
+use crate::finding::Desk;
 use crate::policy::{self, Policy};
 use crate::standing;
 use crate::versions::VERSIONS_MAX;

@@ -1,6 +1,7 @@
 //! What a person says of a version or an incident, and what may be said again after it.
 
 use machine::Machine;
+use wire::cloudevents::{Door, parse_structured};
 use wire::{IncidentNoted, NoteAction, QuarantineLifted, Role};
 
 use super::life::{AGENT, Life};
@@ -84,6 +85,20 @@ fn corrections_and_outcomes_of_nobodys_sessions_are_recorded() {
     let counted = |matter: &str| life.room.standing(&AGENT.into(), life.now).into_iter().find(|line| line.matter == matter)?.n;
     assert_eq!(counted("corrections of outcomes"), Some(1));
     assert_eq!(counted("outcomes without a session"), Some(1));
+}
+
+#[test]
+fn what_status_says_to_publish_is_taken_at_the_door() {
+    let mut life = Life::new();
+    life.adopt("p2", r#"{"objectives": {"success": 0.95, "slowness": 0.95}, "slow_ms": 900}"#);
+    let missing = life.room.standing(&AGENT.into(), life.now).into_iter().filter_map(|line| line.missing);
+    let lines: Vec<String> =
+        missing.filter_map(|text| Some(text.split_once("echo '")?.1.split_once("' | reeve publish -")?.0.to_owned())).collect();
+    assert!(lines.len() >= 5, "{lines:?}");
+    for line in lines {
+        let parsed = parse_structured(line.replace("TIME", "2026-03-02T09:00:00Z").as_bytes(), Door::Public);
+        assert!(parsed.is_ok(), "{line}: {parsed:?}");
+    }
 }
 
 /// A life in which `bad` was just named.
