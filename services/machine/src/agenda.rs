@@ -76,3 +76,23 @@ impl<K: Clone + Ord> From<Agenda<K>> for Vec<(K, Timestamp)> {
         agenda.due_at.into_iter().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_stands_once_and_is_due_by_its_last_deadline() {
+        let mut agenda = Agenda::default();
+        agenda.set(&"a", Some(Timestamp(5)));
+        agenda.set(&"b", Some(Timestamp(3)));
+        agenda.set(&"a", Some(Timestamp(1)));
+        assert_eq!((agenda.first(), agenda.len()), (Some(Timestamp(1)), 2));
+        assert_eq!(agenda.due(Timestamp(3)).collect::<Vec<_>>(), [(Timestamp(1), &"a"), (Timestamp(3), &"b")]);
+        assert_eq!(agenda.due(Timestamp(2)).count(), 1);
+        agenda.set(&"a", None);
+        agenda.set(&"b", None);
+        assert_eq!((agenda.first(), agenda.get(&"a"), agenda.is_empty()), (None, None, true));
+        assert_eq!(agenda, Agenda::default());
+    }
+}

@@ -210,3 +210,123 @@ impl Watermark {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+    use wire::{Event, SessionEnded};
+
+    use super::*;
+    use crate::Standing;
+
+    /// Counts what it is given.
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Counter(u64);
+
+    impl Machine for Counter {
+        const SERVICE: &'static str = "counter";
+        const VERSION: u32 = 1;
+        const READS: &'static [Kind] = &[Kind::SessionEnded];
+        const DECISIONS_PER_RECORD_MAX: usize = 0;
+        const BYTES_PER_AGENT_MAX: usize = 64;
+
+        fn apply(&mut self, record: &Record) {
+            self.0 += u64::from(record.body.kind() == Kind::SessionEnded);
+        }
+
+        fn owed(&self, _: Frontier) -> Vec<Decision> {
+            Vec::new()
+        }
+
+        fn next_due(&self) -> Option<Timestamp> {
+            None
+        }
+
+        fn standing(&self, _: &AgentId, _: Timestamp) -> Vec<Standing> {
+            Vec::new()
+        }
+
+        fn agents(&self) -> Vec<AgentId> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_fact_is_known_as_repeated_within_the_window_and_is_new_beyond_it() {
+        let mut fold = new();
+        assert_eq!(fold.fold(&fact(0, 0, "a")), Folded::Applied);
+        assert_eq!(fold.fold(&fact(WINDOW_OFFSETS - 1, 1, "a")), Folded::Repeated);
+        assert_eq!(fold.fold(&fact(WINDOW_OFFSETS, 2, "a")), Folded::Applied);
+        assert_eq!(fold.fold(&fact(WINDOW_OFFSETS, 2, "a")), Folded::Behind);
+        assert_eq!(fold.machine(), &Counter(2));
+    }
+
+    #[test]
+    fn the_window_keeps_no_more_than_its_offsets() {
+        let mut fold = new();
+        (0..3 * WINDOW_OFFSETS).for_each(|offset| assert_eq!(fold.fold(&fact(offset, 0, &offset.to_string())), Folded::Applied));
+        assert_eq!((fold.window.order.len(), fold.window.offset_of.len()), (WINDOW_OFFSETS as usize, WINDOW_OFFSETS as usize));
+    }
+
+    #[test]
+    fn a_watermark_is_owed_ten_seconds_after_the_first_fact_it_covers_and_its_echo_owes_none() {
+        let mut fold = new();
+        assert_eq!(fold.next_due(), None);
+        fold.fold(&fact(0, 5, "a"));
+        fold.fold(&fact(1, 9, "b"));
+        assert_eq!(fold.owed(at(14)), []);
+        let owed = fold.owed(at(15));
+        assert_eq!((owed.len(), owed[0].body.kind()), (1, Kind::RoomWatermark));
+        fold.fold(&echo(2, 15, &owed[0]));
+        assert_eq!((fold.owed(Timestamp::MAX), fold.next_due()), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_fact_that_crossed_a_watermark_is_covered_by_the_next_one() {
+        let mut fold = new();
+        fold.fold(&fact(0, 0, "a"));
+        let first = fold.owed(at(10));
+        fold.fold(&fact(1, 10, "b"));
+        fold.fold(&echo(2, 11, &first[0]));
+        assert_eq!(fold.owed(at(19)), []);
+        let second = fold.owed(at(20));
+        assert_eq!(second.len(), 1);
+        assert_ne!(second[0].id, first[0].id);
+        assert_eq!(second[0].body.basis().map(|basis| basis.asof), Some(Offset(2)));
+    }
+
+    #[test]
+    fn what_is_passed_moves_the_place_and_owes_nothing() {
+        let mut fold = new();
+        fold.skip(Offset(7), at(3));
+        assert_eq!((fold.asof(), fold.appended(), fold.next_due()), (Offset(7), at(3), None));
+    }
+
+    fn new() -> Fold<Counter> {
+        Fold::new(Partition(0))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(0).plus_s(seconds)
+    }
+
+    fn fact(offset: i64, seconds: i64, id: &str) -> Record {
+        let event = Event {
+            key: "agent".into(),
+            source: "/platforms/tests".into(),
+            id: id.into(),
+            time: None,
+            subject: Some("s".into()),
+            causation: None,
+            hops: 0,
+            tenant: None,
+            traceparent: None,
+            body: SessionEnded { reason: None, version: None }.into(),
+        };
+        Record { partition: Partition(0), offset: Offset(offset), appended: at(seconds), event }
+    }
+
+    fn echo(offset: i64, seconds: i64, decision: &Decision) -> Record {
+        Record { event: decision.to_event("counter"), ..fact(offset, seconds, "none") }
+    }
+}

@@ -126,3 +126,62 @@ mod framed {
         codec::decode(&Vec::<u8>::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::{Basis, Offset, RoomWatermark, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn debts_are_owed_in_the_order_they_fell_due_until_their_echo_settles_them() {
+        let mut ledger = Ledger::default();
+        ["c", "a", "b"].into_iter().for_each(|id| ledger.owe(debt(id, "first")));
+        assert_eq!(ids(&ledger), ["c", "a", "b"]);
+        assert_eq!(ledger.settle(&"a".into()).map(|debt| debt.id), Some("a".into()));
+        assert_eq!(ledger.settle(&"a".into()), None, "an echo that comes twice settles once");
+        ledger.owe(debt("d", "first"));
+        assert_eq!(ids(&ledger), ["c", "b", "d"]);
+    }
+
+    #[test]
+    fn a_debt_that_stands_keeps_its_numbers() {
+        let mut ledger = Ledger::default();
+        ledger.owe(debt("a", "as they were"));
+        ledger.owe(debt("a", "as they are"));
+        assert_eq!(
+            ledger.owed(AT).map(|decision| decision.body.basis().map(|basis| basis.rule.clone())).next(),
+            Some(Some("as they were".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_debt_is_stamped_when_it_is_asked_for_and_comes_back_from_a_snapshot_as_it_was() {
+        let mut ledger = Ledger::default();
+        ledger.owe(debt("a", "rule"));
+        let basis = ledger.owed(AT).next().and_then(|decision| decision.body.basis().cloned()).expect("a decision has a basis");
+        assert_eq!((basis.asof, basis.now), (AT.asof, AT.now));
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&ledger, &mut bytes).expect("plain values");
+        assert_eq!(ciborium::from_reader::<Ledger, _>(bytes.as_slice()).expect("as it was written"), ledger);
+    }
+
+    const AT: Frontier = Frontier { asof: Offset(7), now: Timestamp(70) };
+
+    fn ids(ledger: &Ledger) -> Vec<String> {
+        ledger.owed(AT).map(|decision| decision.id.to_string()).collect()
+    }
+
+    fn debt(id: &str, rule: &str) -> Debt {
+        let basis = Basis {
+            asof: Offset(0),
+            now: Timestamp(0),
+            rule: rule.to_owned(),
+            policy: "none".to_owned(),
+            causes: Vec::new(),
+            accountable: "tests".to_owned(),
+        };
+        let body = RoomWatermark { room: "tests".to_owned(), partition: 0, basis }.into();
+        Debt { id: id.into(), key: "agent".into(), subject: None, causation: None, hops: 1, body }
+    }
+}
