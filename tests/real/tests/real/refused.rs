@@ -92,6 +92,25 @@ fn what_has_no_time_keeps_its_order_and_moves_no_clock() {
     assert_eq!(kpis(&log)["duration_s"], json!({"n": 1, "p50": 38.741944, "p95": 38.741944}));
 }
 
+#[test]
+fn what_nobody_told_is_neither_a_success_nor_a_failure_nor_zero() {
+    let data = folder();
+    let log = data.path().join("log");
+    let silent = |id: &str, outcome: Value| {
+        let mut silent = session(id, json!([{"kind": "message", "role": "user"}]));
+        silent["outcome"] = outcome;
+        silent
+    };
+    let file =
+        plain(data.path(), &[&session("told", json!([])), &silent("null", json!({"success": null})), &silent("absent", json!(null))]);
+    json(&mut import(&log, &[&file], &[]));
+    let figures = kpis(&log);
+    assert_eq!((&figures["sessions"], &figures["success"], &figures["failure"]), (&json!(3), &json!(1), &json!(0)), "{figures}");
+    for figure in ["tokens_in", "tokens_out", "cost_usd", "tool_errors"] {
+        assert_eq!(figures[figure], Value::Null, "{figure}");
+    }
+}
+
 fn session(id: &str, turns: Value) -> Value {
     json!({"session_id": id, "source": "by hand", "domain": "travel", "agent_model": "v1", "turns": turns, "outcome": {"success": true}})
 }
