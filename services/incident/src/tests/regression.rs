@@ -244,15 +244,13 @@ pub(crate) fn serve_from(life: &mut Life, version: &str, from: usize, to: usize,
 
 /// Version, against which, lost and won, of every decision that names one by a regression.
 pub(crate) fn named(life: &Life) -> Vec<(&str, &str, i64, i64)> {
-    let of = |body| match body {
-        &Body::IncidentOpened(ref said) => Some((&said.version, &said.against, &said.numbers)),
-        &Body::IncidentAggravated(ref said) => Some((&said.version, &said.against, &said.numbers)),
-        _ => None,
-    };
-    let named = life.said.iter().filter_map(|said| of(&said.body));
-    named
-        .filter_map(|(version, against, numbers)| {
-            Some((version.as_ref()?.as_str(), against.as_ref()?.as_str(), numbers.lost?, numbers.won?))
-        })
-        .collect()
+    fn comparison(body: &Body) -> Option<(&str, &str, i64, i64)> {
+        let (version, against, numbers) = match body {
+            Body::IncidentOpened(said) => (&said.version, &said.against, &said.numbers),
+            Body::IncidentAggravated(said) => (&said.version, &said.against, &said.numbers),
+            _ => return None,
+        };
+        Some((version.as_ref()?.as_str(), against.as_ref()?.as_str(), numbers.lost?, numbers.won?))
+    }
+    life.said.iter().filter_map(|said| comparison(&said.body)).collect()
 }
