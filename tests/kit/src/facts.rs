@@ -107,6 +107,11 @@ pub fn mode(mode: Mode) -> ModeSet {
     ModeSet { mode, author: "ann".to_owned(), reason: "by agreement".to_owned() }
 }
 
+/// `quarantine.lifted`
+pub fn lifted(version: &str) -> QuarantineLifted {
+    QuarantineLifted { version: version.into(), author: "ann".to_owned(), reason: "it was mended".to_owned() }
+}
+
 /// `incident.noted`
 pub fn noted(incident_id: &str, action: NoteAction) -> IncidentNoted {
     IncidentNoted { incident_id: incident_id.into(), action, author: "ann".to_owned(), text: Some("seen".to_owned()) }

@@ -50,6 +50,10 @@ enum Step {
         agent: usize,
         version: usize,
     },
+    Lifted {
+        agent: usize,
+        version: usize,
+    },
     Automation {
         agent: usize,
         automation: Automation,
@@ -122,6 +126,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (agent(), version()).prop_map(|(agent, serving)| Step::Beat { agent, serving }),
         1 => (agent(), version()).prop_map(|(agent, version)| Step::Deployed { agent, version }),
         1 => (agent(), version()).prop_map(|(agent, version)| Step::Baseline { agent, version }),
+        1 => (agent(), version()).prop_map(|(agent, version)| Step::Lifted { agent, version }),
         1 => (agent(), prop::sample::select(vec![Automation::Observe, Automation::Propose, Automation::Enforce]))
             .prop_map(|(agent, automation)| Step::Automation { agent, automation }),
         1 => (agent(), prop::sample::select(vec![Mode::Normal, Mode::Reduced, Mode::HumanOnly])).prop_map(|(agent, mode)| Step::Mode { agent, mode }),
@@ -198,6 +203,7 @@ impl Story {
             Step::Beat { agent, serving } => self.fact(agent, self.now, None, facts::heartbeat(30, Some(VERSIONS[serving]))),
             Step::Deployed { agent, version } => self.fact(agent, self.now, None, facts::deployed(VERSIONS[version])),
             Step::Baseline { agent, version } => self.word(agent, facts::baseline(VERSIONS[version])),
+            Step::Lifted { agent, version } => self.word(agent, facts::lifted(VERSIONS[version])),
             Step::Automation { agent, automation } => self.word(agent, facts::automation(automation)),
             Step::Mode { agent, mode } => self.word(agent, facts::mode(mode)),
             Step::Idle { seconds } => self.now = self.now.plus_s(seconds),
