@@ -12,7 +12,9 @@ pub fn begin(config: &LoggingConfig) {
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let begun = match config.format {
-        LogFormat::Human => lines.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init(),
+        // On a terminal the library colours lines unless NO_COLOR asks it not to.
+        LogFormat::Human if std::io::stderr().is_terminal() => lines.with_target(false).try_init(),
+        LogFormat::Human => lines.with_target(false).with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
     drop(begun);
