@@ -73,20 +73,25 @@ async fn a_follower_hears_what_is_yet_to_come() {
     let mut text = String::new();
     for id in ["one", "two", "three"] {
         house.publish(&harm("telecom", id)).await.is_receipt(1, 0);
-        while !text.contains(&format!("\"id\":\"{id}\"")) {
-            let chunk = timeout(PATIENCE, response.chunk()).await.expect("in time").expect("whole");
-            text.push_str(&String::from_utf8_lossy(&chunk.expect("more")));
-        }
+        hear(&mut response, &mut text, id).await;
     }
     assert_eq!(ids(&parse(&text)), ["one", "two", "three"]);
-    house.shut_down();
-    assert_eq!(timeout(PATIENCE, response.chunk()).await.expect("in time").expect("ended well"), None);
     let mut text = String::new();
-    while let Some(chunk) = timeout(PATIENCE, all.chunk()).await.expect("in time").expect("ended well") {
-        text.push_str(&String::from_utf8_lossy(&chunk));
-    }
+    hear(&mut all, &mut text, "three").await;
     assert_eq!(ids(&parse(&text)), ["before", "one", "two", "three"]);
+    house.shut_down();
+    for stream in [&mut response, &mut all] {
+        assert_eq!(timeout(PATIENCE, stream.chunk()).await.expect("in time").expect("ended well"), None);
+    }
     house.closed().await.expect("nothing was cut");
+}
+
+/// Reads a stream until it has told of `id`. One that is shut down ends where it is, so what it owes is heard before.
+async fn hear(stream: &mut reqwest::Response, text: &mut String, id: &str) {
+    while !text.contains(&format!("\"id\":\"{id}\"")) {
+        let chunk = timeout(PATIENCE, stream.chunk()).await.expect("in time").expect("whole");
+        text.push_str(&String::from_utf8_lossy(&chunk.expect("more")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
