@@ -1,0 +1,1 @@
+//! Keeps room: what every agent used, minute by minute, and when its budgets will be passed.
