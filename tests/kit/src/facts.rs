@@ -116,3 +116,69 @@ pub fn lifted(version: &str) -> QuarantineLifted {
 pub fn noted(incident_id: &str, action: NoteAction) -> IncidentNoted {
     IncidentNoted { incident_id: incident_id.into(), action, author: "ann".to_owned(), text: Some("seen".to_owned()) }
 }
+
+/// `message.posted` by the customer, as its platform scored it; it writes no text
+pub fn felt(sentiment: Option<f64>, language: Option<&str>) -> MessagePosted {
+    MessagePosted { role: Role::User, text: None, sentiment, language: language.map(str::to_owned), turn: None, version: None }
+}
+
+/// `message.posted` by the customer, whose platform scores nothing
+pub fn said(text: &str, language: Option<&str>) -> MessagePosted {
+    MessagePosted { text: Some(text.to_owned()), ..felt(None, language) }
+}
+
+/// `decision.made`
+pub fn decided(confidence: Option<f64>) -> DecisionMade {
+    DecisionMade {
+        action: "answer".to_owned(),
+        reasoning: None,
+        context_refs: Vec::new(),
+        tools: Vec::new(),
+        confidence,
+        turn: None,
+        version: None,
+    }
+}
+
+/// `tool.called`, by the agent
+pub fn tool_called(tool: &str, arguments: Option<&str>) -> ToolCalled {
+    ToolCalled { tool: tool.to_owned(), by: Role::Agent, call_id: None, arguments: arguments.map(str::to_owned), turn: None, version: None }
+}
+
+/// `model.called`, by the agent, telling no more than whether it failed
+pub fn model_called(failed: Option<bool>) -> ModelCalled {
+    ModelCalled {
+        model: Some("model-1".to_owned()),
+        served_model: None,
+        by: Role::Agent,
+        tokens_in: None,
+        tokens_out: None,
+        cost_usd: None,
+        latency_ms: None,
+        finish_reason: None,
+        failed,
+        error: None,
+        turn: None,
+        version: None,
+    }
+}
+
+/// `model.called`, by the agent, that went well: tokens in and out, and milliseconds
+pub fn model_used(tokens_in: i64, tokens_out: i64, latency_ms: Option<f64>) -> ModelCalled {
+    ModelCalled { tokens_in: Some(tokens_in), tokens_out: Some(tokens_out), latency_ms, ..model_called(Some(false)) }
+}
+
+/// `finding.reported`
+pub fn finding(category: &str) -> FindingReported {
+    FindingReported { category: category.to_owned(), severity: None, description: None, version: None }
+}
+
+/// `escalation.claimed`
+pub fn claimed(escalation_id: &str, author: &str) -> EscalationClaimed {
+    EscalationClaimed { escalation_id: escalation_id.to_owned(), author: author.to_owned(), note: None }
+}
+
+/// `escalation.returned`
+pub fn returned(escalation_id: &str, author: &str) -> EscalationReturned {
+    EscalationReturned { escalation_id: escalation_id.to_owned(), author: author.to_owned(), resolution: Some("settled".to_owned()) }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use machine::laws::Life;
 use proptest::prelude::*;
-use wire::{Automation, Event, Kind, Mode, Record, Timestamp};
+use wire::{Automation, Body, Event, Kind, Mode, Record, Timestamp};
 
 use crate::facts::{self, Teller};
 use crate::house::House;
@@ -28,6 +28,16 @@ enum Step {
         success: Option<bool>,
         tool_failed: Option<bool>,
         ends: bool,
+    },
+    /// A session in which there is talk, with everything that a platform may tell of it.
+    Talk {
+        agent: usize,
+        version: usize,
+        turns: Vec<Turn>,
+        ends: bool,
+    },
+    Finding {
+        agent: usize,
     },
     Burst {
         agent: usize,
@@ -67,6 +77,33 @@ enum Step {
     },
 }
 
+/// One turn of a talk: the customer speaks, the agent calls a tool and its model, and decides.
+#[derive(Clone, Debug)]
+struct Turn {
+    after_s: i64,
+    sentiment: Option<f64>,
+    language: Option<&'static str>,
+    text: Option<&'static str>,
+    /// How often the agent makes the same call in this turn.
+    calls: usize,
+    tool: usize,
+    model_failed: Option<bool>,
+    tokens: Option<(i64, i64)>,
+    latency_ms: Option<f64>,
+    confidence: Option<f64>,
+    /// How long before it was told the turn happened: platforms may be late.
+    late_s: i64,
+}
+
+const TEXTS: [&str; 5] = [
+    "thank you, this is great",
+    "this is terrible, I am furious",
+    "I will call my lawyer",
+    "let me speak to a human being, please",
+    "where is my order",
+];
+const TOOLS: [&str; 4] = ["lookup", "refund", "search", "mail"];
+
 /// Lives of one to three agents, as platforms and people tell them.
 pub fn agent_life() -> impl Strategy<Value = Life> {
     prop::collection::vec(step(), 1..60).prop_map(|steps| told(&steps))
@@ -90,7 +127,8 @@ pub fn lived_together(life: &Life, rooms: &Rooms, answers: &[Answer]) -> Vec<Rec
     let mut house = House::new(rooms);
     let mut platforms: Vec<Teller> = AGENTS.iter().map(|agent| Teller::new(&format!("{agent}'s acknowledgements"))).collect();
     let mut to_tell: BTreeMap<(Timestamp, usize), Event> = BTreeMap::new();
-    let mut answered = 0;
+    let mut people: Vec<Teller> = AGENTS.iter().map(|agent| Teller::person("bea", agent)).collect();
+    let (mut answered, mut heard) = (0, 0);
     let mut facts = life.iter().cloned().peekable();
     loop {
         let next_answer = to_tell.first_key_value().map(|((time, _), _)| *time);
@@ -112,6 +150,23 @@ pub fn lived_together(life: &Life, rooms: &Rooms, answers: &[Answer]) -> Vec<Rec
                 to_tell.insert((at, answered), answer);
             }
         }
+        // Whoever answers orders as slowly answers escalations: claims them, and after as long again returns them.
+        let raised: Vec<Record> = house.said(Kind::EscalationRaised).into_iter().skip(heard).cloned().collect();
+        for record in raised {
+            heard += 1;
+            let Body::EscalationRaised(raised) = &record.body else { continue };
+            if let Some((after_s, returns)) = answers[heard % answers.len()] {
+                let agent = AGENTS.iter().position(|agent| *agent == record.key.as_str()).unwrap_or(0);
+                let (claim_at, return_at) = (house.now().plus_s(after_s), house.now().plus_s(2 * after_s));
+                let session = Some(raised.session_id.as_str());
+                let claim = people[agent].tell(claim_at, session, facts::claimed(&raised.escalation_id, "bea"));
+                to_tell.insert((claim_at, usize::MAX - 2 * heard), claim);
+                if returns {
+                    let back = people[agent].tell(return_at, session, facts::returned(&raised.escalation_id, "bea"));
+                    to_tell.insert((return_at, usize::MAX - 2 * heard + 1), back);
+                }
+            }
+        }
     }
     house.log().to_vec()
 }
@@ -121,6 +176,8 @@ fn step() -> impl Strategy<Value = Step> {
     let version = || 0..VERSIONS.len();
     prop_oneof![
         12 => session(),
+        5 => talk(),
+        1 => agent().prop_map(|agent| Step::Finding { agent }),
         2 => (agent(), 0..25_usize, 0..40_usize).prop_map(|(agent, failed, fine)| Step::Burst { agent, failed, fine }),
         2 => (agent(), any::<bool>()).prop_map(|(agent, confirmed)| Step::Harm { agent, confirmed }),
         2 => (agent(), version()).prop_map(|(agent, serving)| Step::Beat { agent, serving }),
@@ -147,6 +204,43 @@ fn session() -> impl Strategy<Value = Step> {
             success,
             tool_failed,
             ends,
+        },
+    )
+}
+
+fn talk() -> impl Strategy<Value = Step> {
+    (0..AGENTS.len(), 0..VERSIONS.len(), prop::collection::vec(turn(), 1..10), prop::bool::weighted(0.8))
+        .prop_map(|(agent, version, turns, ends)| Step::Talk { agent, version, turns, ends })
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let spoken = (
+        0..120_i64,
+        prop::option::weighted(0.7, -1.0..1.0_f64),
+        prop::option::of(prop::sample::select(vec!["en", "de", "en-GB"])),
+        prop::option::weighted(0.5, prop::sample::select(TEXTS.to_vec())),
+    );
+    let done = (prop_oneof![6 => 0..3_usize, 1 => 4..9_usize], 0..TOOLS.len());
+    let used = (
+        prop_oneof![4 => Just(Some(false)), 1 => Just(Some(true)), 1 => Just(None)],
+        prop::option::weighted(0.8, (0..20_000_i64, 0..2_000_i64)),
+        prop::option::weighted(0.8, 1.0..20_000.0_f64),
+        prop::option::weighted(0.6, 0.0..=1.0_f64),
+        prop_oneof![6 => Just(0), 1 => 1..400_i64],
+    );
+    (spoken, done, used).prop_map(
+        |((after_s, sentiment, language, text), (calls, tool), (model_failed, tokens, latency_ms, confidence, late_s))| Turn {
+            after_s,
+            sentiment,
+            language,
+            text,
+            calls,
+            tool,
+            model_failed,
+            tokens,
+            latency_ms,
+            confidence,
+            late_s,
         },
     )
 }
@@ -194,6 +288,8 @@ impl Story {
                     self.fact(agent, end, Some(&id), facts::ended());
                 }
             }
+            Step::Talk { agent, version, ref turns, ends } => self.talk(number, agent, VERSIONS[version], turns, ends),
+            Step::Finding { agent } => self.fact(agent, self.now, None, facts::finding("prompt_injection")),
             Step::Burst { agent, failed, fine } => {
                 for index in 0..failed + fine {
                     self.fact(agent, self.now, Some("burst"), facts::tool_returned(Some(index < failed)));
@@ -208,6 +304,41 @@ impl Story {
             Step::Mode { agent, mode } => self.word(agent, facts::mode(mode)),
             Step::Idle { seconds } => self.now = self.now.plus_s(seconds),
         }
+    }
+
+    /// The session goes on beside whatever follows it.
+    fn talk(&mut self, number: usize, agent: usize, version: &str, turns: &[Turn], ends: bool) {
+        let id = format!("talk-{number}");
+        let mut at = self.now;
+        self.fact(agent, at, Some(&id), facts::started(version, None));
+        for turn in turns {
+            at = at.plus_s(turn.after_s);
+            let posted =
+                wire::MessagePosted { sentiment: turn.sentiment, text: turn.text.map(str::to_owned), ..facts::felt(None, turn.language) };
+            let late_s = turn.late_s;
+            self.late_fact(agent, at, late_s, &id, posted);
+            for _ in 0..turn.calls {
+                self.late_fact(agent, at, late_s, &id, facts::tool_called(TOOLS[turn.tool], Some(r#"{"order":7}"#)));
+                self.late_fact(agent, at, late_s, &id, facts::tool_returned(turn.model_failed));
+            }
+            let called = wire::ModelCalled {
+                tokens_in: turn.tokens.map(|(tokens_in, _)| tokens_in),
+                tokens_out: turn.tokens.map(|(_, tokens_out)| tokens_out),
+                latency_ms: turn.latency_ms,
+                ..facts::model_called(turn.model_failed)
+            };
+            self.late_fact(agent, at, late_s, &id, called);
+            self.late_fact(agent, at, late_s, &id, facts::decided(turn.confidence));
+        }
+        if ends {
+            self.fact(agent, at, Some(&id), facts::ended());
+        }
+    }
+
+    /// A fact that happened `late_s` before it is told.
+    fn late_fact(&mut self, agent: usize, told_at: Timestamp, late_s: i64, session: &str, body: impl Into<wire::Body>) {
+        let event: Event = self.platforms[agent].tell(told_at.plus_s(-late_s), Some(session), body);
+        self.facts.push((told_at, event));
     }
 
     fn fact(&mut self, agent: usize, time: Timestamp, session: Option<&str>, body: impl Into<wire::Body>) {

@@ -9,6 +9,13 @@
 //! 1m   billing  starts s1 on v2 in refunds        (later: `succeeds s1`, `fails s1`, `ends s1`)
 //! 1m   billing  runs 12 sessions on v2 in refunds every 5s and fails
 //! 1m   billing  tool fails on v2 20 times every 1s   (or `works`; `model` likewise)
+//! 1m   billing  user s1 says where is my order
+//! 1m   billing  user s1 feels -0.8 in en 3 times every 20s
+//! 1m   billing  decides s1 with 0.4               (its confidence)
+//! 1m   billing  calls lookup {"order":7} in s1 6 times every 2s
+//! 1m   billing  uses 900 120 in s1 taking 800ms 3 times every 20s   (tokens in and out)
+//! 1m   billing  finds prompt_injection in s1
+//! 1m   billing  claims by bea                     (the last escalation; or `returns by bea`)
 //! 1m   billing  harm confirmed 3 times every 10s  (or `suspected`)
 //! 1m   billing  beats every 30s serving v2
 //! 1m   billing  acknowledges serving v1           (the last order; or `refuses`)

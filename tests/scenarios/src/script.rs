@@ -22,23 +22,100 @@ pub enum Said {
     /// `baseline V by P`
     Baseline(String, String),
     /// `starts S on V [in G]`
-    Starts { session: String, version: String, segment: Option<String> },
+    Starts {
+        session: String,
+        version: String,
+        segment: Option<String>,
+    },
     /// `succeeds S`, `fails S`
-    Outcome { session: String, success: bool },
+    Outcome {
+        session: String,
+        success: bool,
+    },
     /// `ends S`
     Ends(String),
     /// `runs N sessions on V [in G] every T and succeeds|fails|ends`
-    Runs { count: i64, version: String, segment: Option<String>, every_s: i64, success: Option<bool> },
+    Runs {
+        count: i64,
+        version: String,
+        segment: Option<String>,
+        every_s: i64,
+        success: Option<bool>,
+    },
     /// `tool fails|works on V [N times every T]`
-    Tool { failed: bool, version: String, count: i64, every_s: i64 },
+    Tool {
+        failed: bool,
+        version: String,
+        count: i64,
+        every_s: i64,
+    },
     /// `model fails|works on V [N times every T]`
-    Model { failed: bool, version: String, count: i64, every_s: i64 },
+    Model {
+        failed: bool,
+        version: String,
+        count: i64,
+        every_s: i64,
+    },
+    /// `user S says TEXT...`: the platform scores nothing
+    Says {
+        session: String,
+        text: String,
+    },
+    /// `user S feels X [in LANGUAGE] [N times every T]`: the platform's own score
+    Feels {
+        session: String,
+        sentiment: f64,
+        language: Option<String>,
+        count: i64,
+        every_s: i64,
+    },
+    /// `decides S with CONFIDENCE`
+    Decides {
+        session: String,
+        confidence: f64,
+    },
+    /// `calls TOOL ARGUMENTS in S [N times every T]`: the arguments are one word
+    Calls {
+        tool: String,
+        arguments: String,
+        session: String,
+        count: i64,
+        every_s: i64,
+    },
+    /// `uses IN OUT in S [taking Xms] [N times every T]`: tokens of a model call that went well
+    Uses {
+        tokens_in: i64,
+        tokens_out: i64,
+        session: String,
+        latency_ms: Option<f64>,
+        count: i64,
+        every_s: i64,
+    },
+    /// `finds CATEGORY in S`: a security finding
+    Finds {
+        category: String,
+        session: String,
+    },
+    /// `claims by P`, `returns by P`: the last escalation
+    Claims(String),
+    Returns(String),
     /// `harm confirmed|suspected [N times every T]`
-    Harm { confirmed: bool, count: i64, every_s: i64 },
+    Harm {
+        confirmed: bool,
+        count: i64,
+        every_s: i64,
+    },
     /// `beats every T [serving V] [N times]`
-    Beats { every_s: i64, serving: Option<String>, count: i64 },
+    Beats {
+        every_s: i64,
+        serving: Option<String>,
+        count: i64,
+    },
     /// `acknowledges [serving V]`, `refuses`
-    Answers { accepted: bool, serving: Option<String> },
+    Answers {
+        accepted: bool,
+        serving: Option<String>,
+    },
     /// `mode M by P`
     Mode(String, String),
     /// `automation A by P`
@@ -50,7 +127,11 @@ pub enum Said {
     /// `notes ack|comment|resolve|review by P`
     Notes(String, String),
     /// `policy ROOM JSON by P`
-    Policy { room: String, document: String, author: String },
+    Policy {
+        room: String,
+        document: String,
+        author: String,
+    },
     /// `reopens`: shut since the line before
     Reopens,
     /// `hold`
@@ -90,6 +171,9 @@ impl Said {
             Self::Runs { count, every_s, .. }
             | Self::Tool { count, every_s, .. }
             | Self::Model { count, every_s, .. }
+            | Self::Feels { count, every_s, .. }
+            | Self::Calls { count, every_s, .. }
+            | Self::Uses { count, every_s, .. }
             | Self::Harm { count, every_s, .. }
             | Self::Beats { count, every_s, .. } => (count - 1) * every_s,
             _ => 0,
@@ -113,7 +197,11 @@ fn said(words: &[&str]) -> Option<Said> {
     let text = |index: usize| words.get(index).map(|word| (*word).to_owned());
     let author = || after(words, "by").map(str::to_owned);
     let serving = || after(words, "serving").map(str::to_owned);
+    if let ["user", session, "says", spoken @ ..] = words {
+        return Some(Said::Says { session: (*session).to_owned(), text: spoken.join(" ") });
+    }
     let (count, every_s) = repeated(words)?;
+    let session = || after(words, "in").map(str::to_owned);
     Some(match *words.first()? {
         "deployed" => Said::Deployed(text(1)?),
         "baseline" => Said::Baseline(text(1)?, author()?),
@@ -137,6 +225,22 @@ fn said(words: &[&str]) -> Option<Said> {
         },
         "tool" => Said::Tool { failed: failed(words.get(1)?)?, version: after(words, "on")?.to_owned(), count, every_s },
         "model" => Said::Model { failed: failed(words.get(1)?)?, version: after(words, "on")?.to_owned(), count, every_s },
+        "user" if *words.get(2)? == "feels" => {
+            Said::Feels { session: text(1)?, sentiment: words.get(3)?.parse().ok()?, language: session(), count, every_s }
+        }
+        "decides" => Said::Decides { session: text(1)?, confidence: after(words, "with")?.parse().ok()? },
+        "calls" => Said::Calls { tool: text(1)?, arguments: text(2)?, session: session()?, count, every_s },
+        "uses" => Said::Uses {
+            tokens_in: words.get(1)?.parse().ok()?,
+            tokens_out: words.get(2)?.parse().ok()?,
+            session: session()?,
+            latency_ms: after(words, "taking").map(|taken| taken.trim_end_matches("ms").parse()).transpose().ok()?,
+            count,
+            every_s,
+        },
+        "finds" => Said::Finds { category: text(1)?, session: session()? },
+        "claims" => Said::Claims(author()?),
+        "returns" => Said::Returns(author()?),
         "harm" => Said::Harm { confirmed: *words.get(1)? == "confirmed", count, every_s },
         "beats" => Said::Beats { every_s, serving: serving(), count },
         "acknowledges" => Said::Answers { accepted: true, serving: serving() },

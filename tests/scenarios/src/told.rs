@@ -65,9 +65,22 @@ impl Story {
                 self.repeat(agent, at_s, *count, *every_s, &returned.into());
             }
             Said::Model { failed, version, count, every_s } => {
-                let called = ModelCalled { version: Some(version.as_str().into()), ..model_called(*failed) };
+                let called = ModelCalled { version: Some(version.as_str().into()), ..facts::model_called(Some(*failed)) };
                 self.repeat(agent, at_s, *count, *every_s, &called.into());
             }
+            Said::Says { session, text } => self.fact(agent, at_s, Some(session), facts::said(text, None)),
+            Said::Feels { session, sentiment, language, count, every_s } => {
+                self.repeat_in(agent, (at_s, *count, *every_s), session, &facts::felt(Some(*sentiment), language.as_deref()).into());
+            }
+            Said::Decides { session, confidence } => self.fact(agent, at_s, Some(session), facts::decided(Some(*confidence))),
+            Said::Calls { tool, arguments, session, count, every_s } => {
+                self.repeat_in(agent, (at_s, *count, *every_s), session, &facts::tool_called(tool, Some(arguments)).into());
+            }
+            Said::Uses { tokens_in, tokens_out, session, latency_ms, count, every_s } => {
+                let used = facts::model_used(*tokens_in, *tokens_out, *latency_ms);
+                self.repeat_in(agent, (at_s, *count, *every_s), session, &used.into());
+            }
+            Said::Finds { category, session } => self.fact(agent, at_s, Some(session), facts::finding(category)),
             Said::Harm { confirmed, count, every_s } => self.repeat(agent, at_s, *count, *every_s, &facts::harm(*confirmed).into()),
             Said::Beats { every_s, serving, count } => {
                 self.repeat(agent, at_s, *count, *every_s, &facts::heartbeat(*every_s, serving.as_deref()).into());
@@ -122,6 +135,8 @@ impl Story {
                 };
                 (author, noted.into())
             }
+            Said::Claims(author) => (author, facts::claimed(&self.last_escalation(agent)?, author).into()),
+            Said::Returns(author) => (author, facts::returned(&self.last_escalation(agent)?, author).into()),
             Said::Policy { room, document, author } => {
                 let version = self.sessions.to_string();
                 let adopted = PolicyAdopted { room: room.clone(), version, document: document.clone(), author: author.clone(), reason };
@@ -154,6 +169,11 @@ impl Story {
         }
     }
 
+    /// `when` is the first second, how often, and how many seconds apart.
+    fn repeat_in(&mut self, agent: &str, (at_s, count, every_s): (i64, i64, i64), session: &str, body: &Body) {
+        (0..count).for_each(|index| self.fact(agent, at_s + index * every_s, Some(session), body.clone()));
+    }
+
     fn fact(&mut self, agent: &str, at_s: i64, session: Option<&str>, body: impl Into<Body>) {
         let time = BIRTH.plus_s(at_s);
         let teller = self.tellers.entry(agent.to_owned()).or_insert_with(|| Teller::new(agent));
@@ -161,26 +181,17 @@ impl Story {
         self.house.tell(time, event);
     }
 
+    fn last_escalation(&self, agent: &str) -> Result<String, String> {
+        let raised = self.house.said(Kind::EscalationRaised).into_iter().rfind(|record| record.key.as_str() == agent);
+        match raised.map(|record| &record.body) {
+            Some(Body::EscalationRaised(raised)) => Ok(raised.escalation_id.clone()),
+            _ => Err(format!("{agent} has no escalation")),
+        }
+    }
+
     fn last(&self, agent: &str, kind: Kind) -> Result<String, String> {
         let last = self.house.said(kind).into_iter().rfind(|record| record.key.as_str() == agent);
         last.map(|record| record.id.to_string()).ok_or_else(|| format!("{agent} has no {kind}"))
-    }
-}
-
-fn model_called(failed: bool) -> ModelCalled {
-    ModelCalled {
-        model: Some("model-1".to_owned()),
-        served_model: None,
-        by: Role::Agent,
-        tokens_in: None,
-        tokens_out: None,
-        cost_usd: None,
-        latency_ms: None,
-        finish_reason: None,
-        failed: Some(failed),
-        error: None,
-        turn: None,
-        version: None,
     }
 }
 

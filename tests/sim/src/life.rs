@@ -78,6 +78,9 @@ impl Agent {
         if rng.random_bool(0.5) {
             self.fact(Some(&id), facts::tool_returned(Some(rng.random_bool(0.2))));
         }
+        if rng.random_bool(0.4) {
+            self.talk(rng, &id);
+        }
         self.now = self.now.plus_s(rng.random_range(0..20));
         if rng.random_bool(0.95) {
             self.fact(Some(&id), facts::outcome(Some(rng.random_bool(goodness))));
@@ -90,6 +93,19 @@ impl Agent {
         }
         if rng.random_bool(0.03) {
             self.now = self.now.plus_s(rng.random_range(60..4_000));
+        }
+    }
+
+    /// A few turns: the customer feels something, the agent calls a tool, its model and decides.
+    fn talk(&mut self, rng: &mut ChaCha8Rng, id: &str) {
+        let mood = if rng.random_bool(0.3) { -0.8 } else { 0.3 };
+        for _ in 0..rng.random_range(1..4) {
+            self.fact(Some(id), facts::felt(rng.random_bool(0.9).then_some(mood), None));
+            for _ in 0..[1, 1, 6][rng.random_range(0..3)] {
+                self.fact(Some(id), facts::tool_called("lookup", Some(r#"{"order":7}"#)));
+            }
+            self.fact(Some(id), facts::model_used(rng.random_range(100..4_000), 120, Some(rng.random_range(200.0..2_000.0))));
+            self.fact(Some(id), facts::decided(rng.random_bool(0.5).then(|| rng.random_range(0.0..1.0))));
         }
     }
 
