@@ -7,7 +7,7 @@ use wire::record::decision_id;
 use wire::{AgentId, Basis, Body, Class, DedupeKey, Kind, Offset, Partition, Record, RoomWatermark, Timestamp};
 
 use crate::mutants::{self, Mutant};
-use crate::{Decision, Frontier, Machine};
+use crate::{Decision, Frontier, Machine, Unreadable};
 
 /// How far back, in offsets of the partition, a repeated fact is known as repeated. Beyond it, it is a new fact.
 pub const WINDOW_OFFSETS: i64 = 10_000;
@@ -105,7 +105,17 @@ impl<M: Machine> Fold<M> {
         Folded::Applied
     }
 
-    /// Passes a record that the machine does not read, or that nobody can.
+    /// Tells the machine of a record that nobody can read. It has no id to be known again by, only its place.
+    pub fn refuse(&mut self, record: &Unreadable<'_>) -> Folded {
+        if record.stored.offset <= self.asof {
+            return Folded::Behind;
+        }
+        self.skip(record.stored.offset, record.stored.appended);
+        self.machine.unreadable(record);
+        Folded::Applied
+    }
+
+    /// Passes a record that the machine does not read.
     pub fn skip(&mut self, offset: Offset, appended: Timestamp) {
         self.asof = self.asof.max(offset);
         self.appended = self.appended.max(appended);

@@ -6,16 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use wire::{AgentId, Class, Event, Kind, Offset, Partition, Record, RecordId, Timestamp};
+use wire::{AgentId, Body, Class, Event, Kind, Offset, Partition, Record, RecordId, StoredRecord, Timestamp, limits};
 
-use crate::{Decision, Fold, Machine};
+use crate::{Decision, Fold, Machine, Unreadable};
 
-/// What is said about some agents, dated by the log, in order of time.
+/// What is said about some agents, dated by the log, in order of time. What breaks a limit is heard as what nobody can
+/// read.
 pub type Life = Vec<(Timestamp, Event)>;
 
 /// A life broke a law: which, and how.
 pub type Verdict = Result<(), String>;
 
+/// The topic of every life.
+const TOPIC: &str = "lives";
 /// Between two facts, deadlines are asked at most this often: a room that owes for ever breaks the law of settling.
 const ASKS_MAX: usize = 10_000;
 
@@ -104,8 +107,11 @@ pub fn repeat<M: Machine>(life: &Life) -> Verdict {
     for record in &lived.log {
         take(&mut once, record);
         take(&mut twice, record);
-        // Desk leaves every second offset free for this.
-        take(&mut twice, &Record { offset: record.offset.next(), ..record.clone() });
+        // Desk leaves every second offset free for this. What nobody can read has no id to be known again by: it is
+        // another record there.
+        if limits::check(record).is_empty() {
+            take(&mut twice, &Record { offset: record.offset.next(), ..record.clone() });
+        }
         ensure(once.machine() == twice.machine(), || {
             format!("{} at {}, delivered twice, counted twice", record.body.kind(), record.offset)
         })?;
@@ -277,7 +283,11 @@ impl<M: Machine> Desk<M> {
 }
 
 fn take<M: Machine>(fold: &mut Fold<M>, record: &Record) {
-    if Fold::<M>::reads(record.body.kind()) {
+    if let Some(refusal) = limits::check(record).first() {
+        let (partition, offset, appended) = (record.partition, record.offset, record.appended);
+        let stored = StoredRecord { partition, offset, appended, raw: record.to_raw() };
+        fold.refuse(&Unreadable { topic: TOPIC, stored: &stored, refusal });
+    } else if Fold::<M>::reads(record.body.kind()) {
         fold.fold(record);
     } else {
         fold.skip(record.offset, record.appended);
@@ -293,7 +303,14 @@ fn said_of<M: Machine>(lived: &Lived<M>, agent: Option<&AgentId>) -> BTreeMap<Re
     let concerns = |record: &&Record| {
         is_own::<M>(record) && record.body.kind() != Kind::RoomWatermark && agent.is_none_or(|agent| record.key == *agent)
     };
-    lived.log.iter().filter(concerns).map(|record| (record.id.clone(), record.body.kind())).collect()
+    lived.log.iter().filter(concerns).map(|record| (known_by(lived, record), record.body.kind())).collect()
+}
+
+/// Its id; where that is derived from coordinates, which other decisions before it shift, the fact that lies there.
+fn known_by<M: Machine>(lived: &Lived<M>, record: &Record) -> RecordId {
+    let Body::RecordRefused(refused) = &record.body else { return record.id.clone() };
+    let about = lived.log.iter().find(|known| known.offset.0 == refused.offset);
+    about.map_or_else(|| record.id.clone(), |known| known.id.clone())
 }
 
 fn same_decisions(left: &BTreeMap<RecordId, Kind>, right: &BTreeMap<RecordId, Kind>, between: &str) -> Verdict {

@@ -24,7 +24,7 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::{AgentId, Body, Event, Kind, Offset, Record, RecordId, SessionId, Timestamp};
+use wire::{AgentId, Body, Event, Kind, Offset, Record, RecordId, Refusal, SessionId, StoredRecord, Timestamp};
 
 /// Where a decision is asked: after which record, and at what time of the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,17 @@ pub struct Decision {
     pub body: Body,
 }
 
+/// A record that nobody can read, or that lies where its key does not belong: all that is known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unreadable<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// Its place and its bytes.
+    pub stored: &'a StoredRecord,
+    /// What is wrong with it.
+    pub refusal: &'a Refusal,
+}
+
 /// One room's mind, for one partition.
 pub trait Machine: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + 'static {
     /// Name of the room: consumer group `reeve.<service>`, source `/reeve/<service>`.
@@ -71,6 +82,9 @@ pub trait Machine: Clone + Debug + Default + PartialEq + Serialize + Deserialize
 
     /// Folds one committed record, the room's own decisions included. Total: what it does not read changes nothing.
     fn apply(&mut self, record: &Record);
+
+    /// Hears of a record that nobody can read. A room that nothing can be told so passes it, as most do.
+    fn unreadable(&mut self, _record: &Unreadable<'_>) {}
 
     /// Every decision that this state owes the log at `at.now`, in a fixed order. Costs what is owed, not what is stored.
     fn owed(&self, at: Frontier) -> Vec<Decision>;

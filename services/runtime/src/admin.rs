@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::Serialize;
 
 use crate::metrics;
@@ -20,11 +20,17 @@ pub struct Admin {
     rooms: Arc<Vec<RoomHandle>>,
 }
 
+/// Marks a request, as an extension, whose sender nobody knows: he hears whether the rooms are ready, and nothing of
+/// their troubles.
+#[derive(Clone, Copy, Debug)]
+pub struct Stranger;
+
 /// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
 struct Readiness {
     ready: bool,
-    rooms: Vec<RoomStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rooms: Option<Vec<RoomStatus>>,
 }
 
 /// The answer of `/version`.
@@ -68,10 +74,11 @@ async fn livez() -> &'static str {
     "ok\n"
 }
 
-async fn readyz(State(admin): State<Admin>) -> Response {
+async fn readyz(State(admin): State<Admin>, stranger: Option<Extension<Stranger>>) -> Response {
     let ready = admin.ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Readiness { ready, rooms: admin.rooms() })).into_response()
+    let rooms = stranger.is_none().then(|| admin.rooms());
+    (status, Json(Readiness { ready, rooms })).into_response()
 }
 
 async fn metrics_text() -> impl IntoResponse {

@@ -27,6 +27,8 @@ pub struct Config {
     pub instance_ordinal: u32,
     /// Snapshots.
     pub snapshots: SnapshotConfig,
+    /// The archive.
+    pub archive: ArchiveConfig,
     /// Log lines.
     pub logging: LoggingConfig,
     /// How long a drain may take.
@@ -55,6 +57,15 @@ pub struct SnapshotConfig {
     /// Records folded after which one is due.
     pub every_records: u64,
     /// Time of the log after which one is due.
+    pub every: Duration,
+}
+
+/// Where the archive is kept, and how long a record may wait for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveConfig {
+    /// A folder; by default `archive` beside the log.
+    pub path: PathBuf,
+    /// Time of the log after which a segment ends, however few records it has.
     pub every: Duration,
 }
 
@@ -146,6 +157,9 @@ const SNAPSHOTS_EVERY_RECORDS: Key =
     key("snapshots.every_records", "Records folded after which a snapshot is due", "a number from 100 to 100000000", "50000");
 const SNAPSHOTS_EVERY_MINUTES: Key =
     key("snapshots.every_minutes", "Minutes of the log after which a snapshot is due", "a number from 1 to 10080", "15");
+const ARCHIVE_PATH: Key = key("archive.path", "Folder of the archive; empty: `archive` in the folder of the log", "a path", "");
+const ARCHIVE_EVERY_SECONDS: Key =
+    key("archive.every_seconds", "Seconds of the log after which a segment of the archive ends", "a number from 1 to 86400", "60");
 const LOGGING_FORMAT: Key = key("logging.format", "How log lines look", "`human` or `json`", "human");
 const LOGGING_FILTER: Key = key("logging.filter", "Which log lines are written", "a filter such as `info` or `warn,runtime=debug`", "info");
 const DRAIN_TIMEOUT_MS: Key = key("drain.timeout_ms", "How long the rooms may take to end", "a number from 100 to 600000", "10000");
@@ -164,6 +178,8 @@ impl Key {
         SNAPSHOTS_PATH,
         SNAPSHOTS_EVERY_RECORDS,
         SNAPSHOTS_EVERY_MINUTES,
+        ARCHIVE_PATH,
+        ARCHIVE_EVERY_SECONDS,
         LOGGING_FORMAT,
         LOGGING_FILTER,
         DRAIN_TIMEOUT_MS,
@@ -197,10 +213,9 @@ impl Config {
         let mut read = Reading { layers, faults: &mut faults };
         read.one_of(&LOG_KIND, |kind| (kind == "embedded").then_some(()));
         let path = PathBuf::from(read.text(&LOG_PATH));
-        let snapshots_path = match read.text(&SNAPSHOTS_PATH) {
-            "" => path.join("snapshots"),
-            path => PathBuf::from(path),
-        };
+        let beside_log = |text: &str, name: &str| if text.is_empty() { path.join(name) } else { PathBuf::from(text) };
+        let snapshots_path = beside_log(read.text(&SNAPSHOTS_PATH), "snapshots");
+        let archive_path = beside_log(read.text(&ARCHIVE_PATH), "archive");
         let config = Self {
             log: LogConfig::Embedded {
                 path,
@@ -214,6 +229,7 @@ impl Config {
                 every_records: read.number(&SNAPSHOTS_EVERY_RECORDS, 100, 100_000_000),
                 every: Duration::from_secs(60 * read.number(&SNAPSHOTS_EVERY_MINUTES, 1, 10_080)),
             },
+            archive: ArchiveConfig { path: archive_path, every: Duration::from_secs(read.number(&ARCHIVE_EVERY_SECONDS, 1, 86_400)) },
             logging: LoggingConfig {
                 format: read.one_of(&LOGGING_FORMAT, LogFormat::parse).unwrap_or(LogFormat::Human),
                 filter: read.one_of(&LOGGING_FILTER, crate::logging::checked_filter).unwrap_or_default(),
@@ -293,6 +309,7 @@ mod tests {
         assert_eq!(config.listen_address.to_string(), "127.0.0.1:4780");
         assert_eq!(config.snapshots.path, PathBuf::from("./data/snapshots"));
         assert_eq!(config.snapshots.every, Duration::from_secs(900));
+        assert_eq!((config.archive.path, config.archive.every), (PathBuf::from("./data/archive"), Duration::from_secs(60)));
     }
 
     #[test]

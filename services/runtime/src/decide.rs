@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::admin::{self, Admin};
+use crate::beside::{Begin, Beside};
 use crate::config::{Config, ConfigError, Key, Layers, LogConfig};
 use crate::errors::{Code, Coded, report};
 use crate::lifecycle::Shutdown;
@@ -56,6 +57,15 @@ pub enum StartError {
 
 /// Runs the room of `M` as a process of its own.
 pub fn decide<M: Machine>() -> ExitCode {
+    main::<M>(None)
+}
+
+/// Runs the room of `M` as a process of its own, and something else beside it, which ends after the room has.
+pub fn decide_with<M: Machine>(begin: Begin) -> ExitCode {
+    main::<M>(Some(begin))
+}
+
+fn main<M: Machine>(begin: Option<Begin>) -> ExitCode {
     let matches = match command(M::SERVICE).try_get_matches_from(std::env::args_os()) {
         Ok(matches) => matches,
         Err(told) => {
@@ -70,7 +80,7 @@ pub fn decide<M: Machine>() -> ExitCode {
             print!("{}", layers.show());
             ExitCode::SUCCESS
         }
-        Ok(config) => run::<M>(&config).map_or_else(|error| report(&error), |()| ExitCode::SUCCESS),
+        Ok(config) => run::<M>(&config, begin).map_or_else(|error| report(&error), |()| ExitCode::SUCCESS),
         Err(error) => report(&error),
     }
 }
@@ -124,7 +134,7 @@ pub async fn until_drained(rooms: &[RoomHandle], shutdown: &Shutdown, grace: Dur
     Ok(rooms.iter().try_for_each(RoomHandle::join)?)
 }
 
-fn run<M: Machine>(config: &Config) -> Result<(), StartError> {
+fn run<M: Machine>(config: &Config, begin: Option<Begin>) -> Result<(), StartError> {
     logging::begin(&config.logging);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(StartError::Process)?;
     runtime.block_on(async {
@@ -132,14 +142,35 @@ fn run<M: Machine>(config: &Config) -> Result<(), StartError> {
         shutdown.on_signals().map_err(StartError::Process)?;
         let listen = |source| StartError::Listen { address: config.listen_address.to_string(), source };
         let listener = TcpListener::bind(config.listen_address).await.map_err(listen)?;
-        let rooms = vec![spawn::<M>(open_log(&config.log)?, room_options(config)?, shutdown.clone())];
+        let log = open_log(&config.log)?;
+        let beside = begin.map(|begin| begin(Arc::clone(&log), config, &shutdown)).transpose()?;
+        let rooms = vec![spawn::<M>(log, room_options(config)?, shutdown.clone())];
         let routes = admin::router(Admin::new(rooms.clone()));
         // The endpoints answer to the end of the drain: who asks then must hear `not ready`, not nothing.
         let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
         let ended = until_drained(&rooms, &shutdown, config.drain_timeout).await;
+        let beside = end_beside(beside, config.drain_timeout).await;
         serving.abort();
-        ended
+        ended?;
+        beside.map(drop)
     })
+}
+
+/// Lets what runs beside the rooms end, now that they have: what they said last is on the log. Records that it left to the
+/// next start.
+///
+/// # Errors
+/// [`StartError::Room`] when it failed, [`StartError::Drain`] when it takes longer than `grace`.
+pub async fn end_beside(beside: Option<Beside>, grace: Duration) -> Result<u64, StartError> {
+    let Some(beside) = beside else { return Ok(0) };
+    beside.end();
+    let ended = async {
+        while !beside.ended() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(grace, ended).await.map_err(|_| StartError::Drain(grace))?;
+    Ok(beside.join()?)
 }
 
 /// The command line of a room: a flag per setting, and two of its own.

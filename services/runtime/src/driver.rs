@@ -3,10 +3,11 @@
 //! A driver is made when its partition is assigned and dropped when it is revoked; nothing of it outlives either.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use machine::mutants::{Mutant, broken};
-use machine::{Decision, Fold, Machine};
-use wire::{Kind, Offset, Partition, Record, RecordId, Refusal, StoredRecord, Timestamp};
+use machine::{Decision, Fold, Machine, Unreadable};
+use wire::{Kind, Offset, Partition, Record, RecordId, StoredRecord, Timestamp};
 
 use crate::check;
 use crate::facts::{Fact, RecordUnreadable, RecordsFolded};
@@ -16,9 +17,19 @@ use crate::log::Extent;
 /// Decisions of one partition that may be in flight at once. Beyond it, nothing is asked until some have come home.
 pub const IN_FLIGHT_MAX: usize = 4_000;
 
+/// What a record is held against beside itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many partitions a key may choose from.
+    pub partitions: u32,
+}
+
 /// One partition of a room.
 #[derive(Debug)]
 pub struct Driver<M: Machine> {
+    topic: Topic,
     fold: Fold<M>,
     /// Records handed out and not yet folded; at most one poll's worth.
     pending: VecDeque<StoredRecord>,
@@ -63,8 +74,9 @@ struct InFlight {
 
 impl<M: Machine> Driver<M> {
     /// A driver for `fold`, which stands at `position`, that is not asked before it reaches `end`.
-    pub fn new(fold: Fold<M>, position: Offset, end: Offset) -> Self {
+    pub fn new(topic: Topic, fold: Fold<M>, position: Offset, end: Offset) -> Self {
         Self {
+            topic,
             now: fold.appended(),
             fold,
             pending: VecDeque::new(),
@@ -246,16 +258,15 @@ impl<M: Machine> Driver<M> {
         if kind.is_some_and(|kind| !Fold::<M>::reads(kind)) {
             return self.fold.skip(stored.offset, stored.appended);
         }
-        match Record::read(stored) {
+        match Record::read_placed(stored, self.topic.partitions) {
             Ok(record) => self.fold_readable(&record),
-            Err(refusal) => {
-                self.fold.skip(stored.offset, stored.appended);
-                // A kind that a newer Reeve knows is no fault of the record: it was counted above as unknown.
-                if !matches!(refusal, Refusal::UnknownSchema { .. } | Refusal::UnknownKind { .. }) {
-                    let (partition, offset) = (stored.partition, stored.offset);
-                    RecordUnreadable { room: M::SERVICE, partition, offset, refusal: &refusal }.emit();
-                }
+            Err(refusal) if refusal.blames_the_record() => {
+                self.fold.refuse(&Unreadable { topic: &self.topic.name, stored, refusal: &refusal });
+                let (partition, offset) = (stored.partition, stored.offset);
+                RecordUnreadable { room: M::SERVICE, partition, offset, refusal: &refusal }.emit();
             }
+            // It was counted above as unknown.
+            Err(_) => self.fold.skip(stored.offset, stored.appended),
         }
     }
 

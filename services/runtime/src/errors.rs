@@ -78,6 +78,15 @@ codes! {
     ReeveUnreachable, RV0016, Retry, 69, "no Reeve answers at this address";
     FactRefused, RV0017, Refuse, 65, "a fact is refused";
     TooBusy, RV0018, Retry, 75, "the log takes no more for now";
+    ArchiveGap, RV0030, Refuse, 65, "the archive has a gap";
+    ArchiveOverlap, RV0031, Refuse, 65, "segments of the archive overlap";
+    ArchiveAltered, RV0032, Refuse, 65, "a segment of the archive is altered or cut short";
+    ArchiveDiffers, RV0033, Refuse, 65, "the archive and the log differ";
+    ArchiveIncomplete, RV0034, Refuse, 65, "records on the log are not in the archive";
+    ArchiveUnavailable, RV0035, Retry, 74, "the archive cannot be read or written";
+    KeysRefused, RV0040, Refuse, 78, "the API keys cannot be trusted";
+    KeyUnusable, RV0041, Refuse, 77, "an API key does not allow it";
+    PolicyRefused, RV0050, Refuse, 65, "a policy is refused";
 }
 
 /// An error that carries a code.

@@ -4,6 +4,7 @@
 //! [`pump`] first: it is the only loop, and its `step` reads from top to bottom what a room does all day.
 
 pub mod admin;
+pub mod beside;
 pub mod config;
 pub mod decide;
 pub mod driver;
@@ -19,7 +20,7 @@ pub mod retry;
 pub mod room;
 pub mod snapshots;
 
-pub use decide::decide;
+pub use decide::{decide, decide_with};
 pub use errors::{Code, Coded, Fate};
 pub use lifecycle::Shutdown;
 pub use room::{RoomHandle, RoomOptions, RoomStatus, spawn};

@@ -18,7 +18,7 @@ use wire::{AgentId, Event, Offset, Partition, Timestamp};
 pub use self::held::PartitionStatus;
 use self::held::{Held, Restoring};
 use crate::check;
-use crate::driver::Driver;
+use crate::driver::{Driver, Topic};
 use crate::errors::{Code, Coded};
 use crate::facts::{DecisionPublished, Fact, LagMeasured, PartitionMoved, TransactionEnded};
 use crate::laws::Law;
@@ -333,7 +333,8 @@ impl<M: Machine> Pump<M> {
         let to = extent.high_watermark;
         let restoring = Some(Restoring { since, from, to, committed });
         let committed = committed.unwrap_or(Offset(0));
-        Ok(Held { driver: Driver::new(fold, from, to), restoring, committed, snapshot_at: self.log.now() })
+        let topic = Topic { name: self.log.topic().into(), partitions: self.log.partitions() };
+        Ok(Held { driver: Driver::new(topic, fold, from, to), restoring, committed, snapshot_at: self.log.now() })
     }
 
     fn fold(&mut self) -> usize {

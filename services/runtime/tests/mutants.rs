@@ -7,7 +7,7 @@ mod desk;
 
 use std::collections::BTreeSet;
 
-use desk::{SILENCE_S, World, settle};
+use desk::{SILENCE_S, World, agent, settle};
 use machine::mutants::{Mutant, set};
 use runtime::log::Log;
 use runtime::pump::PumpOptions;
@@ -50,7 +50,7 @@ fn is_sound(rule: Option<Mutant>, story: fn() -> (World, usize)) -> bool {
     let incidents = world.incidents();
     let matters: BTreeSet<_> =
         incidents.iter().map(|record| (record.key.clone(), record.subject.clone(), record.causation.clone())).collect();
-    let at_home = incidents.iter().all(|record| record.key.as_str() == format!("agent-{}", record.partition));
+    let at_home = incidents.iter().all(|record| record.key == agent(record.partition, world.log.partitions()));
     incidents.len() == expected && matters.len() == expected && at_home
 }
 

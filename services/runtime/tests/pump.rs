@@ -5,13 +5,13 @@ mod desk;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use desk::{Desk, SILENCE_S, World, settle};
+use desk::{Desk, SILENCE_S, World, agent, fact, harm, settle};
 use machine::Fold;
 use runtime::log::memory::{CommitFault, FaultPlan};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions};
 use runtime::snapshots::{MemorySnapshots, SnapshotPlace, SnapshotStore, StoredSnapshots, encode};
-use wire::{Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
+use wire::{Event, Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
 
 const ID: &str = "reeve.desk.0";
 
@@ -150,7 +150,7 @@ fn a_decision_goes_to_the_partition_that_owed_it_whatever_its_key_would_choose()
     (0..4).for_each(|partition| world.harm(1, partition));
     settle(&mut pump);
     for incident in world.incidents() {
-        assert_eq!(incident.key.as_str(), format!("agent-{}", incident.partition));
+        assert_eq!(incident.key, agent(incident.partition, 4));
     }
     assert_once(&world, 4, "one in each");
 }
@@ -218,6 +218,23 @@ fn a_record_that_cannot_be_read_is_passed_and_the_room_goes_on() {
     settle(&mut pump);
     assert_once(&world, 1, "behind two unreadable records");
     assert!(pump.state(Partition(0)).is_some_and(|fold| fold.asof() >= Offset(3)), "the echo was folded behind them");
+}
+
+#[test]
+fn a_fact_on_a_partition_that_its_key_does_not_choose_is_passed_by_every_room() {
+    let mut world = World::new(2);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    let at_home = fact(900, 0, "none", harm("tests"));
+    let stray = Event { key: agent(Partition(0), 2), ..at_home };
+    let to = |partition| Addressed { partition: Partition(partition), record: stray.to_raw() };
+    world.log.publish_unchecked(vec![to(1)]).expect("it exists");
+    world.harm(1, 1);
+    settle(&mut pump);
+    assert_once(&world, 1, "the stray is nobody's");
+    world.log.publish_unchecked(vec![to(0)]).expect("it exists");
+    settle(&mut pump);
+    assert_once(&world, 2, "and where its key belongs it counts, for nobody has folded it");
 }
 
 #[test]

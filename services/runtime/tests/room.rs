@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
-use desk::{Desk, World};
+use desk::{Desk, World, agent};
 use runtime::admin::{Admin, router};
 use runtime::room::{AskError, RoomState};
 use runtime::snapshots::{SnapshotStore, StoredSnapshots};
@@ -27,7 +27,9 @@ async fn a_room_answers_while_it_works_and_drains_when_asked() {
     world.started(1, 0, "s");
     world.harm(2, 1);
     eventually("an incident", || world.incidents().len() == 1);
-    assert_eq!(room.agents().await.expect("it runs"), ["agent-0".into(), "agent-1".into()]);
+    let mut agents = [agent(Partition(0), 2), agent(Partition(1), 2)];
+    agents.sort();
+    assert_eq!(room.agents().await.expect("it runs"), agents);
     shutdown.request();
     assert_eq!(room.join(), Ok(()));
     assert_eq!(room.status().state, RoomState::Drained);

@@ -16,6 +16,7 @@ use crate::limits;
 use crate::record::Event;
 use crate::refusal::Refusal;
 
+pub use self::attributes::agent_of;
 pub use self::render::to_structured;
 
 /// Media type of one event in JSON.

@@ -26,7 +26,15 @@ const MARKER: [u8; 2] = [0xc3, 0x01];
 
 /// Schemas that records on some log were written with and that are no longer today's, oldest first:
 /// `(Kind::SessionStarted, include_str!("../../../schemas/history/session.started.v1.avsc"))`.
-pub const HISTORY: &[(Kind, &str)] = &[];
+pub const HISTORY: &[(Kind, &str)] = &[
+    (Kind::CapacityMeasured, include_str!("../../../schemas/history/capacity.measured.v1.avsc")),
+    (Kind::CapacityForecast, include_str!("../../../schemas/history/capacity.forecast.v1.avsc")),
+    (Kind::CapacityWarned, include_str!("../../../schemas/history/capacity.warned.v1.avsc")),
+    (Kind::RecordRefused, include_str!("../../../schemas/history/record.refused.v1.avsc")),
+    (Kind::EscalationRaised, include_str!("../../../schemas/history/escalation.raised.v1.avsc")),
+    (Kind::IncidentOpened, include_str!("../../../schemas/history/incident.opened.v1.avsc")),
+    (Kind::IncidentAggravated, include_str!("../../../schemas/history/incident.aggravated.v1.avsc")),
+];
 
 /// Frames and encodes a value with today's schema of its kind.
 pub fn encode(body: &Body) -> Vec<u8> {

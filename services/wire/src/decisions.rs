@@ -279,6 +279,42 @@ pub struct EscalationRaised {
     pub summary: String,
     /// What the decision rests on.
     pub basis: Basis,
+    /// Seconds from this decision's `now` to `due_at`; absent: an earlier deadline stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sla_s: Option<i64>,
+    /// The priority before; absent: it was just raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_priority: Option<i64>,
+    /// team, agent or person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_kind: Option<String>,
+    /// Which one shall take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The policy topic that was touched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Trend of the user's sentiment in -1..1; absent: unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentiment: Option<f64>,
+    /// Confidence in 0..1 that the agent stated last; absent: it stated none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// Steps that the agent took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<i64>,
+    /// Distinct tools that it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systems: Option<i64>,
+    /// Calls that it repeated after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<i64>,
+    /// Calls of the agent that failed in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<i64>,
+    /// The value that had to be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
 }
 
 /// Nobody took an escalation in time.
@@ -368,6 +404,36 @@ pub struct CapacityMeasured {
     pub late: i64,
     /// What the decision rests on.
     pub basis: Basis,
+    /// Length of the window: minute, hour or day; absent: minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// 99th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p99_ms: Option<f64>,
+    /// Model calls that told their latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_n: Option<i64>,
+    /// Model calls that told tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_n: Option<i64>,
+    /// Model calls that told their cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_n: Option<i64>,
+    /// Tool calls that told whether they failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_n: Option<i64>,
+    /// Model calls that told whether they failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_n: Option<i64>,
+    /// Facts that were dated after their arrival, and counted in the minute of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<i64>,
+    /// Tokens of the facts that came too late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_tokens: Option<i64>,
+    /// Cost of the facts that came too late, in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_cost_usd: Option<f64>,
 }
 
 /// Where an agent's use is heading.
@@ -395,6 +461,12 @@ pub struct CapacityForecast {
     pub summary: String,
     /// What the decision rests on.
     pub basis: Basis,
+    /// The budget that is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<f64>,
+    /// Minutes that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<i64>,
 }
 
 /// A budget is passed, or will be.
@@ -418,6 +490,21 @@ pub struct CapacityWarned {
     pub summary: String,
     /// What the decision rests on.
     pub basis: Basis,
+    /// The value expected at the horizon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<f64>,
+    /// Lower end of its interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper end of its interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// Seconds that the trend was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon_s: Option<i64>,
+    /// Minutes that it rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<i64>,
 }
 
 /// A record on the log could not be read; its bytes are kept.
@@ -434,6 +521,12 @@ pub struct RecordRefused {
     pub code: String,
     /// What is wrong with it.
     pub reason: String,
+    /// Told of several records at once: the offset of the last; offset is that of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_offset: Option<i64>,
+    /// How many records are told of, where they are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<i64>,
     /// What the decision rests on.
     pub basis: Basis,
 }

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod decisions;
 pub mod facts;
 pub mod ids;
+pub mod json_schema;
 pub mod kinds;
 pub mod limits;
 pub mod partitioner;

@@ -119,7 +119,11 @@ const FIELDS: &[(&[&str], Limit)] = &[
     (&["segment"], Limit::Name { bytes_max: SEGMENT_BYTES_MAX }),
     (&["channel", "environment", "language", "tool", "category", "severity"], NAME),
     (&["author", "person", "reporter", "by"], NAME),
-    (&["room", "rule", "trigger", "route", "measure", "state", "outcome", "failure", "code", "topic", "mode", "exhausted_at"], NAME),
+    (
+        &["room", "rule", "trigger", "route", "measure", "state", "outcome", "failure", "code", "topic", "mode", "exhausted_at", "window"],
+        NAME,
+    ),
+    (&["target_kind", "target"], NAME),
     (&["finish_reason", "error", "action", "accountable"], LONG_NAME),
     (&["text", "arguments", "result", "reasoning", "description"], TEXT),
     (&["reason", "note", "resolution", "summary"], SENTENCE),
@@ -130,22 +134,27 @@ const FIELDS: &[(&[&str], Limit)] = &[
     (&["turn"], Limit::Whole { min: 0, max: 1_000_000 }),
     (&["tokens_in", "tokens_out"], Limit::Whole { min: 0, max: 1_000_000_000 }),
     (&["cost_usd"], Limit::Real { min: 0.0, max: 1e6 }),
-    (&["latency_ms", "latency_p50_ms", "latency_p95_ms"], Limit::Real { min: 0.0, max: 7.0 * 86_400_000.0 }),
+    (&["latency_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms"], Limit::Real { min: 0.0, max: 7.0 * 86_400_000.0 }),
     (&["interval_s"], Limit::Whole { min: 1, max: 7 * 86_400 }),
     (&["handling_s"], Limit::Real { min: 0.0, max: SECONDS_PER_YEAR as f64 }),
     (&["waited_s", "lasted_s", "effect_s"], MEASURED_S),
-    (&["window_s", "silent_s", "served_s", "ack_timeout_s", "verify_timeout_s"], SPAN_S),
+    (&["window_s", "silent_s", "served_s", "ack_timeout_s", "verify_timeout_s", "horizon_s"], SPAN_S),
+    (&["sla_s"], SPAN_S),
     (&["sentiment"], Limit::Real { min: -1.0, max: 1.0 }),
     (&["confidence", "ratio", "objective"], FRACTION),
     (&["csat"], Limit::Real { min: 1.0, max: 5.0 }),
     (&["harms", "n", "bad", "n_short", "bad_short", "won", "lost", "pairs", "sightings", "outcomes"], COUNT),
+    (&["baseline_n", "repeats"], COUNT),
     (&["sessions_started", "sessions_ended", "concurrent_max", "events", "late"], COUNT),
-    (&["tool_errors", "model_errors", "escalations"], COUNT),
-    (&["burn", "e", "budget"], NOT_NEGATIVE),
-    (&["threshold", "value", "low", "high"], FINITE),
-    (&["priority"], Limit::Whole { min: 1, max: 1_000 }),
+    (&["tool_errors", "model_errors", "escalations", "records"], COUNT),
+    (&["latency_n", "tokens_n", "cost_n", "tool_n", "model_n", "ahead", "late_tokens"], COUNT),
+    (&["burn", "e", "budget", "late_cost_usd"], NOT_NEGATIVE),
+    (&["threshold", "value", "low", "high", "expected"], FINITE),
+    (&["steps", "systems", "retries", "failures"], COUNT),
+    (&["priority", "from_priority"], Limit::Whole { min: 1, max: 1_000 }),
+    (&["statistic", "mean", "baseline_mean"], NOT_NEGATIVE),
     (&["partition"], Limit::Whole { min: 0, max: u32::MAX as i64 }),
-    (&["offset"], Limit::Whole { min: 0, max: i64::MAX }),
+    (&["offset", "last_offset"], Limit::Whole { min: 0, max: i64::MAX }),
     (&["asof"], Limit::Whole { min: -1, max: i64::MAX }),
     (&["now", "due_at", "from", "until", "at", "shut_since"], Limit::Time),
 ];
@@ -253,9 +262,14 @@ pub(crate) fn time_attribute(kind: Kind, time: Timestamp) -> Option<Refusal> {
     refuse_time(time, earliest, || "time".to_owned())
 }
 
+/// Whether a kind happens inside a session, and therefore names it as its `subject`.
+pub fn needs_subject(kind: Kind) -> bool {
+    SESSION_BOUND.contains(&kind)
+}
+
 /// Whether a kind that happens inside a session names none.
 pub(crate) fn subject_missing(kind: Kind, has_subject: bool) -> Option<Refusal> {
-    (!has_subject && SESSION_BOUND.contains(&kind)).then(|| Refusal::Missing { field: "subject".to_owned() })
+    (!has_subject && needs_subject(kind)).then(|| Refusal::Missing { field: "subject".to_owned() })
 }
 
 /// What is wrong with the fields of a value.

@@ -162,6 +162,21 @@ impl Record {
         let event = Event::from_raw(&stored.raw)?;
         Ok(Self { partition: stored.partition, offset: stored.offset, appended: stored.appended, event })
     }
+
+    /// Reads a stored record of a topic that has so many `partitions`, and holds it against where it lies: facts and
+    /// words lie where their key belongs. Broadcasts lie on every partition, and decisions where they were owed.
+    ///
+    /// # Errors
+    /// As [`Event::from_raw`], and [`Refusal::WrongPartition`].
+    pub fn read_placed(stored: &StoredRecord, partitions: u32) -> Result<Self, Refusal> {
+        let record = Self::read(stored)?;
+        let kind = record.body.kind();
+        let expected = record.event.partition(partitions);
+        if kind.is_decision() || kind.is_broadcast() || expected == stored.partition {
+            return Ok(record);
+        }
+        Err(Refusal::WrongPartition { expected: expected.0, found: stored.partition.0 })
+    }
 }
 
 /// A record is read like its event: `record.body`, `record.subject`.
@@ -180,6 +195,20 @@ impl RawRecord {
     pub fn header(&self, name: &str) -> Option<&str> {
         let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
         std::str::from_utf8(value).ok()
+    }
+
+    /// The agent that its key names, where it is a name.
+    pub fn agent(&self) -> Option<AgentId> {
+        self.name("partitionkey", std::str::from_utf8(self.key.as_deref()?).ok()?).map(AgentId::from)
+    }
+
+    /// The id that it says it has, where it is one.
+    pub fn id(&self) -> Option<RecordId> {
+        self.name("id", self.header("ce_id")?).map(RecordId::from)
+    }
+
+    fn name<'a>(&self, attribute: &str, text: &'a str) -> Option<&'a str> {
+        limits::attribute(attribute, text).is_none().then_some(text)
     }
 
     /// The kind that its value is framed as, without reading anything else of it.
@@ -300,4 +329,49 @@ fn first_16(digest: &[u8]) -> [u8; 16] {
     let mut first = [0; 16];
     first.copy_from_slice(&digest[..16]);
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Basis, DoorOpened, RoomWatermark, SessionEnded};
+
+    #[test]
+    fn facts_lie_where_their_key_belongs_and_broadcasts_and_decisions_anywhere() {
+        const PARTITIONS: u32 = 4;
+        let basis = Basis {
+            asof: Offset(0),
+            now: Timestamp(0),
+            rule: "r".to_owned(),
+            policy: "p".to_owned(),
+            causes: Vec::new(),
+            accountable: "a".to_owned(),
+        };
+        let places = |body: Body| -> Vec<bool> {
+            let event = Event {
+                key: "billing".into(),
+                source: "/platforms/tests".into(),
+                id: "1".into(),
+                time: None,
+                subject: Some("s".into()),
+                causation: None,
+                hops: 0,
+                tenant: None,
+                traceparent: None,
+                body,
+            };
+            let home = event.partition(PARTITIONS);
+            let read = |partition| {
+                let stored = StoredRecord { partition, offset: Offset(0), appended: Timestamp(0), raw: event.to_raw() };
+                Record::read_placed(&stored, PARTITIONS)
+            };
+            let away = Partition((home.0 + 1) % PARTITIONS);
+            let found = read(away);
+            assert!(found.is_ok() || found == Err(Refusal::WrongPartition { expected: home.0, found: away.0 }), "{found:?}");
+            vec![read(home).is_ok(), found.is_ok()]
+        };
+        assert_eq!(places(SessionEnded { reason: None, version: None }.into()), [true, false]);
+        assert_eq!(places(DoorOpened { shut_since: Timestamp(0) }.into()), [true, true]);
+        assert_eq!(places(RoomWatermark { room: "r".to_owned(), partition: 0, basis }.into()), [true, true]);
+    }
 }

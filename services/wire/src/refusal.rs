@@ -124,4 +124,10 @@ impl Refusal {
             Self::WrongPartition { .. } => "wrong_partition",
         }
     }
+
+    /// Whether the record is to blame. A kind or a schema that only a newer Reeve knows is no fault of it: it passes
+    /// untouched.
+    pub fn blames_the_record(&self) -> bool {
+        !matches!(self, Self::UnknownSchema { .. } | Self::UnknownKind { .. })
+    }
 }

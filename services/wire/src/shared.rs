@@ -263,6 +263,21 @@ pub struct Numbers {
     /// Seconds without a sign of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_s: Option<i64>,
+    /// The statistic of a chart that looks for drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistic: Option<f64>,
+    /// The mean of what was measured since it began to drift; a share for yes or no, the geometric mean for amounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// The same of the version's own baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_mean: Option<f64>,
+    /// Observations in that baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_n: Option<i64>,
+    /// How often the same was done again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<i64>,
 }
 
 /// The five layers of a version; what a platform does not tell is absent.

@@ -14,6 +14,7 @@ use runtime::log::memory::{FaultPlan, MemoryLog, MemoryOptions};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{Pump, PumpOptions, Step};
 use serde::{Deserialize, Serialize};
+use wire::partitioner::partition_of;
 use wire::record::decision_id;
 use wire::{
     AgentId, Basis, Body, Event, HarmReported, IncidentOpened, Kind, Level, Numbers, Offset, Partition, Record, RecordId, SessionEnded,
@@ -136,7 +137,14 @@ pub(crate) fn harm(category: &str) -> Body {
     HarmReported { category: category.to_owned(), confirmed: true, description: None, reporter: None, version: None }.into()
 }
 
-/// The fact number `nth`, about the one agent of `partition`.
+/// The one agent of a partition: the first whose key belongs there.
+pub(crate) fn agent(partition: Partition, partitions: u32) -> AgentId {
+    let names = (0..).map(|number| format!("agent-{number}"));
+    let mut at_home = names.filter(|name| partition_of(name.as_bytes(), partitions) == partition);
+    at_home.next().expect("there is no end of names").into()
+}
+
+/// The fact number `nth`, about the one agent of `partition`, if that is the only one.
 pub(crate) fn fact(nth: u64, partition: u32, session: &str, body: Body) -> Event {
     Event {
         key: format!("agent-{partition}").as_str().into(),
@@ -209,7 +217,8 @@ impl World {
 
     fn say(&mut self, at_s: i64, partition: u32, session: &str, body: Body) {
         self.said += 1;
-        let event = fact(self.said, partition, session, body);
+        let key = agent(Partition(partition), self.log.partitions());
+        let event = Event { key, ..fact(self.said, partition, session, body) };
         self.log.set_now(Timestamp(0).plus_s(at_s));
         self.log
             .publish_unchecked(vec![Addressed { partition: Partition(partition), record: event.to_raw() }])

@@ -276,8 +276,8 @@ fn is_reserved(source: &str, door: Door, faults: &mut Vec<Refusal>) -> bool {
     reserved
 }
 
-/// The agent in `/platforms/<platform>/agents/<agent>`, decoded.
-fn agent_of(source: &str) -> Option<String> {
+/// The agent in a source of the form `/platforms/<platform>/agents/<agent>`, decoded.
+pub fn agent_of(source: &str) -> Option<String> {
     let mut steps = source.strip_prefix("/platforms/")?.split('/');
     let (_platform, agents, agent) = (steps.next()?, steps.next()?, steps.next()?);
     if agents != "agents" || agent.is_empty() || steps.next().is_some() {
