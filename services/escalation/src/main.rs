@@ -1,0 +1,7 @@
+//! The room as a process of its own.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runtime::decide::<escalation::Escalation>()
+}
