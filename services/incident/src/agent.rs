@@ -10,12 +10,16 @@ use wire::{
 
 use crate::burn::Burn;
 use crate::columns::columns;
-use crate::episode::{Episode, Recovery};
+use crate::drift::Drift;
+use crate::episode::{End, Episode, Recovery};
+use crate::escalations::Escalations;
 use crate::finding::{Desk, Finding, Rule, Trigger};
+use crate::loops::Loops;
 use crate::pairs::Pairs;
 use crate::policy::{Criterion, Signal};
 use crate::pulse::Pulse;
 use crate::sessions::{Heard, Key, Sessions};
+use crate::signatures::Signatures;
 use crate::versions::{Ix, Lane, Versions};
 
 /// Closed incidents of one agent that are still known.
@@ -29,6 +33,10 @@ pub(crate) struct Agent {
     pub(crate) pairs: Pairs,
     pub(crate) burn: Burn,
     pub(crate) pulse: Pulse,
+    pub(crate) drift: Drift,
+    pub(crate) escalations: Escalations,
+    pub(crate) loops: Loops,
+    pub(crate) signatures: Signatures,
     pub(crate) episode: Option<Episode>,
     /// The incidents that were closed last: a repeated record opens none of them again.
     closed: VecDeque<IncidentId>,
@@ -56,12 +64,14 @@ pub(crate) struct Tally {
     pub(crate) incidents: u64,
     /// Sessions that were given up for being too many, or that no room was left to compare.
     pub(crate) crowded: u64,
+    /// Sessions that were given up before they ended.
+    pub(crate) given_up: u64,
     /// Failed rollbacks of incidents that were over.
     pub(crate) afterwards: u64,
 }
 
-columns!(Agent { versions, sessions, pairs, burn, pulse, episode, closed, people, tally, last });
-columns!(Tally { facts, untimed, late, outcomes, corrections, strays, tools, models, harms, incidents, crowded, afterwards });
+columns!(Agent { versions, sessions, pairs, burn, pulse, drift, escalations, loops, signatures, episode, closed, people, tally, last });
+columns!(Tally { facts, untimed, late, outcomes, corrections, strays, tools, models, harms, incidents, crowded, given_up, afterwards });
 
 // === impl Agent ===
 
@@ -89,7 +99,7 @@ impl Agent {
         None
     }
 
-    /// A copy to look ahead with: all that time alone can move or ask, which no window is.
+    /// A copy to look ahead with: all that time alone can move or ask, which no window and no chart is.
     fn ahead(&self) -> Self {
         Self {
             versions: self.versions.clone(),
@@ -97,6 +107,10 @@ impl Agent {
             pairs: self.pairs.clone(),
             burn: Burn::default(),
             pulse: self.pulse.clone(),
+            drift: Drift::default(),
+            escalations: Escalations::default(),
+            loops: Loops::default(),
+            signatures: Signatures::default(),
             episode: self.episode.clone(),
             closed: VecDeque::new(),
             people: BTreeMap::new(),
@@ -122,17 +136,20 @@ impl Agent {
 
     /// A fact of its platform.
     fn see(&mut self, record: &Record, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
-        if !matches!(record.body, Body::SessionStarted(_)) {
+        // A call counts when it returns.
+        if !matches!(record.body, Body::SessionStarted(_) | Body::ToolCalled(_)) {
             self.saw_fact(None);
         }
         match &record.body {
             Body::SessionStarted(started) => self.started(record, started, trigger, desk, debts),
             Body::OutcomeReported(outcome) => self.outcome(record, outcome, trigger, desk, debts),
             Body::SessionEnded(_) => self.ended(record, trigger, desk, debts),
+            Body::ToolCalled(called) => self.repeated(record, called, trigger, desk, debts),
             Body::ToolReturned(returned) => self.called(record, Signal::Tool, &returned.into(), trigger, desk, debts),
             Body::ModelCalled(called) => {
                 self.called(record, Signal::Model, &called.into(), trigger, desk, debts);
                 self.answered(record, called, trigger, desk, debts);
+                self.took(record, called);
             }
             Body::HarmReported(harm) => self.harmed(record, harm, trigger, desk, debts),
             Body::PlatformHeartbeat(beat) => self.pulse.beat(&record.id, record.appended, beat.interval_s, desk.policy),
@@ -156,6 +173,7 @@ impl Agent {
                 self.judge_all(trigger, desk, debts);
             }
             Body::IncidentNoted(noted) => self.noted(noted, trigger, desk, debts),
+            Body::EscalationRaised(raised) => self.called_for_a_human(&raised.session_id, &record.id),
             Body::QuarantineLifted(lifted) => self.lifted(&lifted.version),
             Body::RollbackVerified(verified) => {
                 self.taken_back(verified.from_version.as_ref());
@@ -185,8 +203,12 @@ impl Agent {
         let Some(key) = key else { return };
         let began = record.time.filter(|_| desk.policy.criteria.contains(&Criterion::InTime));
         let until = at.plus_s(desk.policy.session_timeout_s);
-        self.sessions.start(key, version, Lane::of(started.segment.as_ref()), began, until);
-        if let Some(crowded) = self.sessions.bound(at) {
+        let lane = Lane::of(started.segment.as_ref());
+        self.drift.saw_start(version, lane);
+        self.sessions.start(key, version, lane, began, until);
+        let (given_up, crowded) = self.sessions.bound(at);
+        given_up.iter().for_each(|session| debts.extend(self.given_up(session, trigger, desk)));
+        if let Some(crowded) = crowded {
             self.tally.crowded += 1;
             debts.extend(self.release(crowded, at, trigger, desk));
         }
@@ -223,15 +245,17 @@ impl Agent {
 
     fn ended(&mut self, record: &Record, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
         let Some(key) = record.subject.as_ref().map(Key::of) else { return };
+        self.loops.end(key);
         let Some(session) = self.sessions.get(key) else { return };
-        let (version, began) = (session.version, session.began);
+        let (version, lane, began) = (session.version, session.lane, session.began);
         let took_s = record.time.zip(began).map(|(ended, began)| ended.since_s(began));
         if let Some(told) = self.sessions.tell(key) {
             let in_time = took_s.zip(desk.policy.in_time_s).map(|(took_s, limit_s)| took_s <= limit_s as f64);
             told.in_time = in_time;
             self.saw_failure(Some(key), in_time == Some(false), Criterion::InTime, record, desk);
         }
-        self.sessions.end(key, trigger.at.plus_s(desk.policy.outcome_grace_s));
+        let vitals = self.sessions.end(key, trigger.at.plus_s(desk.policy.outcome_grace_s));
+        vitals.into_iter().for_each(|vitals| self.measured(record, key, (version, lane), vitals, trigger, desk, debts));
         debts.extend(self.release(version, trigger.at, trigger, desk));
     }
 
@@ -276,8 +300,11 @@ impl Agent {
         let Some(episode) = self.episode.as_mut().filter(|episode| episode.incident_id == noted.incident_id) else { return };
         episode.note(noted);
         if noted.action == NoteAction::Resolve {
-            debts.push(episode.resolved(Some(&noted.author), trigger, desk));
+            debts.push(episode.resolved(End::By(&noted.author), trigger, desk));
             self.burn.begin_anew();
+            self.drift.begin_anew();
+            self.loops.begin_anew();
+            self.signatures.begin_anew(desk.policy);
             self.close();
         }
     }
@@ -299,6 +326,11 @@ impl Agent {
 
     /// Ends the open incident. A version that was named in it and comes back is judged by what it does then.
     pub(crate) fn close(&mut self) {
+        self.end_episode();
+        self.drift.settle();
+    }
+
+    fn end_episode(&mut self) {
         let Some(episode) = self.episode.take() else { return };
         let losers: Vec<Ix> = episode.losers().filter_map(|version| self.versions.find(version)).collect();
         losers.into_iter().for_each(|version| self.compare_anew(version));
@@ -331,15 +363,32 @@ impl Agent {
     fn recover(&mut self, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
         self.burn.recover(trigger.at, desk.policy);
         let Some(episode) = &mut self.episode else { return };
-        let still = |rule| match rule {
+        let still = |rule, version: Option<&VersionId>| match rule {
             Rule::Burn(signal) => self.burn.is_firing(signal),
+            Rule::Ticket(signal) => self.burn.has_ticket(signal),
+            Rule::Drift(measure) => {
+                let version = version.and_then(|version| self.versions.find(version));
+                desk.policy.drifts.contains(&measure) && self.drift.is_firing(measure, version)
+            }
+            Rule::Signature => self.signatures.is_firing(),
             _ => self.pulse.silent,
         };
-        match episode.recover(trigger.at, desk.policy, still) {
+        match episode.recover(trigger, desk.policy, still) {
             Recovery::Unchanged => {}
             Recovery::Eased { from } => debts.push(episode.eased(from, trigger, desk)),
+            Recovery::Left => {
+                debts.push(episode.resolved(End::Left, trigger, desk));
+                let left = episode.left(trigger, desk);
+                // What drifts is left: it is not told anew.
+                self.end_episode();
+                if let Some((left, told)) = left {
+                    debts.extend(told);
+                    self.tally.incidents += 1;
+                    self.episode = Some(left);
+                }
+            }
             Recovery::Over => {
-                debts.push(episode.resolved(None, trigger, desk));
+                debts.push(episode.resolved(End::Recovered, trigger, desk));
                 self.close();
             }
         }
@@ -358,7 +407,7 @@ impl Agent {
 
     /// Lives through one deadline. What it brings about is laid at the door of the last fact before it.
     fn pass(&mut self, due: Timestamp, desk: Desk<'_>) -> Vec<Debt> {
-        let trigger = self.last.clone().map(|last| Trigger { at: due, ..last });
+        let trigger = self.last.clone().map(|last| last.at_deadline(due));
         if self.pulse.due() == Some(due) {
             self.pulse.fall_silent();
             let silent_s = self.pulse.last.as_ref().map_or(0.0, |(last, _)| due.since_s(*last));
@@ -409,6 +458,8 @@ impl Agent {
     pub(crate) fn forget_version(&mut self, version: Ix) {
         self.pairs.forget_version(version);
         self.burn.forget_version(version);
+        self.drift.forget_version(version);
+        self.escalations.forget_version(version);
         self.sessions.forget_version(version);
     }
 }

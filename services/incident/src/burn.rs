@@ -1,21 +1,21 @@
 //! Burn rates: how fast the error budget of an agent is used up, over a long and a short window.
 //!
 //! Windows are kept per version, so that a healthy version does not hide a sick one, but a burn rate never *names* a
-//! version: what it sees may be the tool's fault, the model's or the hour's.
+//! version: what it sees may be the tool's fault, the model's or the hour's. Rows over hours are pages, rows over days
+//! are tickets; a ticket tells of nothing that a page told of.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use wire::{Numbers, RecordId, Timestamp};
+use wire::{Level, Numbers, RecordId, Timestamp};
 
 use crate::columns::columns;
-use crate::evidence::KEPT_MAX;
-use crate::policy::{Policy, Row, Signal, WINDOW_SECONDS_MAX};
+use crate::policy::{Policy, ROWS_MAX, Row, Signal};
 use crate::rules;
 use crate::versions::Ix;
+use crate::window::Window;
 
-/// Facts are counted by the minute.
-const MINUTE_US: i64 = 60_000_000;
+/// Where tickets stand among what fires: after every page that a policy may set.
+const TICKETS_FROM: usize = ROWS_MAX;
 
 /// What is counted apart: facts without a version are one of their own.
 type Stream = (Option<Ix>, Signal);
@@ -24,36 +24,26 @@ type Stream = (Option<Ix>, Signal);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Burn {
     windows: BTreeMap<Stream, Window>,
-    /// What fires, by row of the policy, and how many sessions in a row its version has not started since.
+    /// What fires, by row of the policy (tickets from [`TICKETS_FROM`] on), and how many sessions in a row its version has
+    /// not started since.
     firing: BTreeMap<(Option<Ix>, Signal, usize), u64>,
 }
 
-/// The facts of one stream within the longest window.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
-struct Window {
-    /// Minute since the epoch, facts, bad ones. Only minutes that saw a fact.
-    minutes: BTreeMap<i64, (u64, u64)>,
-    /// The newest bad ones.
-    failures: VecDeque<(i64, RecordId)>,
-}
-
 columns!(Burn { windows, firing });
-
-/// A window as it is stored: its first minute; of each minute how far it is from the one before, its facts and its bad
-/// ones; of each bad fact kept how far its minute is from the first, and its id.
-#[derive(Clone, Serialize, Deserialize)]
-struct Stored(i64, Vec<u64>, Vec<(i64, RecordId)>);
 
 /// What a row saw.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) row: Row,
+    /// P2 of a page, P3 of a ticket.
+    pub(crate) level: Level,
     pub(crate) objective: f64,
     pub(crate) n: u64,
     pub(crate) bad: u64,
     pub(crate) n_short: u64,
     pub(crate) bad_short: u64,
+    /// What a ticket sees began before its short window.
+    reaches_back: bool,
 }
 
 // === impl Burn ===
@@ -72,15 +62,25 @@ impl Burn {
         let window = self.windows.entry(stream).or_default();
         window.prune(now);
         window.count(happened, bad);
+        let pages = self.light(stream, 0, &policy.rows, now, policy);
+        if self.is_paged(stream) {
+            self.windows.entry(stream).or_default().tell(now);
+        }
+        let lit = pages.or_else(|| self.light(stream, TICKETS_FROM, &policy.tickets, now, policy));
+        lit.map(|reading| (reading, self.windows[&stream].failures().cloned().collect()))
+    }
+
+    /// Sets on fire which of these rows hold now; the first that did not fire before.
+    fn light(&mut self, stream: Stream, from: usize, rows: &[Row], now: Timestamp, policy: &Policy) -> Option<Reading> {
         let mut lit = None;
-        for (place, row) in policy.rows.iter().enumerate() {
-            let reading = self.reading(stream, *row, now, policy)?;
+        for place in from..from + rows.len() {
+            let reading = self.reading(stream, place, now, policy)?;
             let key = (stream.0, stream.1, place);
             if reading.fires(policy) && self.firing.insert(key, 0).is_none() {
                 lit = lit.or(Some(reading));
             }
         }
-        lit.map(|reading| (reading, self.windows[&stream].failures.iter().map(|(_, id)| id.clone()).collect()))
+        lit
     }
 
     /// A version started a session: streams of other versions have been away for one more. A session that does not tell
@@ -104,25 +104,52 @@ impl Burn {
     /// watching it any more.
     pub(crate) fn recover(&mut self, now: Timestamp, policy: &Policy) {
         let over = |(version, signal, place): &(Option<Ix>, Signal, usize), away: u64| {
-            let row = policy.rows.get(*place).copied();
-            let reading = row.and_then(|row| self.reading((*version, *signal), row, now, policy));
+            let reading = self.reading((*version, *signal), *place, now, policy);
             away >= policy.away_sessions || reading.is_none_or(|reading| reading.is_calm(policy))
         };
         let out: Vec<_> = self.firing.iter().filter(|(key, away)| over(key, **away)).map(|(key, _)| *key).collect();
         self.firing.retain(|key, _| !out.contains(key));
     }
 
-    /// Whether anything fires on this signal.
+    /// Whether a page fires on this signal.
     pub(crate) fn is_firing(&self, signal: Signal) -> bool {
-        self.firing.keys().any(|(_, of, _)| *of == signal)
+        self.firing.keys().any(|(_, of, place)| *of == signal && *place < TICKETS_FROM)
     }
 
-    /// What a row sees of a stream; `None` where the policy sets no objective.
-    pub(crate) fn reading(&self, stream: Stream, row: Row, now: Timestamp, policy: &Policy) -> Option<Reading> {
+    /// Whether a ticket does.
+    pub(crate) fn has_ticket(&self, signal: Signal) -> bool {
+        self.firing.keys().any(|(_, of, place)| *of == signal && *place >= TICKETS_FROM)
+    }
+
+    /// Every page that a policy sets on a stream, as it reads now.
+    pub(crate) fn pages<'a>(&'a self, stream: Stream, now: Timestamp, policy: &'a Policy) -> impl Iterator<Item = Reading> + 'a {
+        (0..policy.rows.len()).filter_map(move |place| self.reading(stream, place, now, policy))
+    }
+
+    /// Every ticket likewise.
+    pub(crate) fn tickets<'a>(&'a self, stream: Stream, now: Timestamp, policy: &'a Policy) -> impl Iterator<Item = Reading> + 'a {
+        (0..policy.tickets.len()).filter_map(move |place| self.reading(stream, TICKETS_FROM + place, now, policy))
+    }
+
+    fn is_paged(&self, (version, signal): Stream) -> bool {
+        self.firing.keys().any(|key| (key.0, key.1) == (version, signal) && key.2 < TICKETS_FROM)
+    }
+
+    /// What a row sees of a stream; `None` where the policy sets no objective, or no such row.
+    fn reading(&self, stream: Stream, place: usize, now: Timestamp, policy: &Policy) -> Option<Reading> {
         let objective = *policy.objectives.get(&stream.1)?;
-        let sum = |length_s| self.windows.get(&stream).map_or((0, 0), |window| window.sum(length_s, now));
+        let window = self.windows.get(&stream);
+        if let Some(ticket) = place.checked_sub(TICKETS_FROM) {
+            let row = *policy.tickets.get(ticket)?;
+            let sum = |length_s| window.map_or((0, 0), |window| window.ticket(length_s, now));
+            let ((n, bad), (n_short, bad_short)) = (sum(row.long_s), sum(row.short_s));
+            let reaches_back = window.is_some_and(|window| window.reaches_back(row.short_s, now));
+            return Some(Reading { row, level: Level::P3, objective, n, bad, n_short, bad_short, reaches_back });
+        }
+        let row = *policy.rows.get(place)?;
+        let sum = |length_s| window.map_or((0, 0), |window| window.page(length_s, now));
         let ((n, bad), (n_short, bad_short)) = (sum(row.long_s), sum(row.short_s));
-        Some(Reading { row, objective, n, bad, n_short, bad_short })
+        Some(Reading { row, level: Level::P2, objective, n, bad, n_short, bad_short, reaches_back: true })
     }
 
     /// Forgets a version.
@@ -132,80 +159,21 @@ impl Burn {
     }
 }
 
-// === impl Window ===
-
-impl Window {
-    fn count(&mut self, happened: Timestamp, bad: Option<&RecordId>) {
-        let minute = happened.0.div_euclid(MINUTE_US);
-        let (n, bad_n) = self.minutes.entry(minute).or_default();
-        *n += 1;
-        if let Some(id) = bad {
-            *bad_n += 1;
-            if self.failures.len() == KEPT_MAX {
-                self.failures.pop_front();
-            }
-            self.failures.push_back((minute, id.clone()));
-        }
-    }
-
-    /// Drops what no window reaches any more; says whether anything is left.
-    fn prune(&mut self, now: Timestamp) -> bool {
-        let first = first_minute(WINDOW_SECONDS_MAX, now);
-        while self.minutes.first_key_value().is_some_and(|(minute, _)| *minute < first) {
-            self.minutes.pop_first();
-        }
-        self.failures.retain(|(minute, _)| *minute >= first);
-        !self.minutes.is_empty()
-    }
-
-    fn sum(&self, length_s: i64, now: Timestamp) -> (u64, u64) {
-        let window = self.minutes.range(first_minute(length_s, now)..);
-        window.fold((0, 0), |(n, bad), (_, (more, more_bad))| (n + more, bad + more_bad))
-    }
-}
-
-impl From<Stored> for Window {
-    fn from(Stored(first, counts, failures): Stored) -> Self {
-        let mut minute = first;
-        let mut minutes = BTreeMap::new();
-        for count in counts.chunks_exact(3) {
-            minute = minute.saturating_add_unsigned(count[0]);
-            minutes.insert(minute, (count[1], count[2]));
-        }
-        Self { minutes, failures: failures.into_iter().map(|(after, id)| (first.saturating_add(after), id)).collect() }
-    }
-}
-
-impl From<Window> for Stored {
-    fn from(Window { minutes, failures }: Window) -> Self {
-        let first = minutes.first_key_value().map_or(0, |(minute, _)| *minute);
-        let mut before = first;
-        let mut counts = Vec::with_capacity(3 * minutes.len());
-        for (minute, (n, bad)) in minutes {
-            counts.extend([minute.abs_diff(before), n, bad]);
-            before = minute;
-        }
-        Self(first, counts, failures.into_iter().map(|(minute, id)| (minute - first, id)).collect())
-    }
-}
-
-/// The first minute of the window of this length that ends now: the minute under way is its last.
-fn first_minute(length_s: i64, now: Timestamp) -> i64 {
-    now.0.div_euclid(MINUTE_US) - length_s.div_euclid(60) + 1
-}
-
 // === impl Reading ===
 
 impl Reading {
     fn fires(&self, policy: &Policy) -> bool {
         let enough = self.n >= policy.facts_min && self.bad >= policy.bad_min && self.bad_short >= policy.bad_short_min;
-        enough && self.burns().is_some_and(|(long, short)| long >= self.row.factor && short >= self.row.factor)
+        // At the factors of a page a few bad facts are no accident; at those of a ticket they may be.
+        let sure = self.level == Level::P2 || rules::exceeds(self.bad, self.n, 1.0 - self.objective, policy.ticket_margin_sd);
+        enough && sure && self.reaches_back && self.burns().is_some_and(|(long, short)| long >= self.row.factor && short >= self.row.factor)
     }
 
-    /// Below half the threshold: between half and whole it neither begins nor ends. An agent that is too quiet for the
-    /// short window shows it by the long one.
+    /// A page below half its threshold: between half and whole it neither begins nor ends. A ticket below the whole, since
+    /// an agent that keeps its budget may burn at more than half of it for ever; that it began for sure keeps it from
+    /// beginning again by accident. An agent that is too quiet for the short window shows it by the long one.
     fn is_calm(&self, policy: &Policy) -> bool {
-        let low = self.row.factor / 2.0;
+        let low = if self.level == Level::P3 { self.row.factor } else { self.row.factor / 2.0 };
         let enough = self.n_short >= policy.clear_facts_min || self.n >= policy.facts_min;
         enough && self.burns().is_some_and(|(long, short)| long < low && short < low)
     }

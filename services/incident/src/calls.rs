@@ -8,12 +8,16 @@ use crate::finding::{Desk, Finding, Rule, Trigger};
 use crate::policy::{Criterion, Signal};
 use crate::sessions::Key;
 use crate::versions::Ix;
+use crate::words::{percent, span};
 
 /// Who did something, and whether it went wrong.
 pub(crate) struct Call<'a> {
     by: Role,
     failed: Option<bool>,
     version: Option<&'a VersionId>,
+    /// What was called, and the class of its error.
+    what: Option<&'a str>,
+    error: Option<&'a str>,
 }
 
 // === impl Agent: calls ===
@@ -40,6 +44,7 @@ impl Agent {
         }
         let version = self.version_of(record, call.version, trigger.at);
         self.count(record, (version, signal), failed, trigger, desk, debts);
+        self.saw_signature(record, signal, failed, (call.what, call.error), trigger, desk, debts);
     }
 
     pub(crate) fn answered(&mut self, record: &Record, called: &ModelCalled, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
@@ -71,9 +76,9 @@ impl Agent {
         let happened = happened.min(trigger.at);
         let bad = bad.then_some(&record.id);
         let Some((reading, evidence)) = self.burn.count(stream, happened, bad, trigger.at, desk.policy) else { return };
-        let rule = Rule::Burn(stream.1);
+        let rule = if reading.level == Level::P3 { Rule::Ticket(stream.1) } else { Rule::Burn(stream.1) };
         let summary = format!(
-            "{}: {} of {} {} within {} min went wrong, where {:.1} % may.",
+            "{}: {} of {} {} within {} went wrong, where {} % may.",
             desk.agent,
             reading.bad,
             reading.n,
@@ -83,21 +88,33 @@ impl Agent {
                 Signal::Success => "sessions",
                 Signal::Slowness => "model calls (by their time)",
             },
-            reading.row.long_s / 60,
-            (1.0 - reading.objective) * 100.0,
+            span(reading.row.long_s),
+            percent(1.0 - reading.objective),
         );
-        debts.extend(self.raise(Finding { evidence, summary, ..Finding::of(rule, Level::P2, reading.numbers()) }, trigger, desk));
+        debts.extend(self.raise(Finding { evidence, summary, ..Finding::of(rule, reading.level, reading.numbers()) }, trigger, desk));
     }
 }
 
 impl<'a> From<&'a ToolReturned> for Call<'a> {
     fn from(returned: &'a ToolReturned) -> Self {
-        Self { by: returned.by, failed: returned.failed, version: returned.version.as_ref() }
+        Self {
+            by: returned.by,
+            failed: returned.failed,
+            version: returned.version.as_ref(),
+            what: returned.tool.as_deref(),
+            error: returned.error.as_deref(),
+        }
     }
 }
 
 impl<'a> From<&'a ModelCalled> for Call<'a> {
     fn from(called: &'a ModelCalled) -> Self {
-        Self { by: called.by, failed: called.failed, version: called.version.as_ref() }
+        Self {
+            by: called.by,
+            failed: called.failed,
+            version: called.version.as_ref(),
+            what: called.model.as_deref(),
+            error: called.error.as_deref(),
+        }
     }
 }

@@ -21,6 +21,10 @@ impl Agent {
         let whole = !desk.policy.criteria.is_empty();
         let mut debts = Vec::new();
         while let Some(session) = self.sessions.release(version, at, whole) {
+            debts.extend(self.turned_out(&session, trigger, desk));
+            if session.is_given_up(at) {
+                debts.extend(self.given_up(&session, trigger, desk));
+            }
             for (criterion, mark) in marks_of(&session, desk.policy) {
                 let Some(place) = self.mark(&session, criterion, mark) else { continue };
                 let touched = self.pairs.saw(version, criterion, session.lane, place, mark, &self.versions);

@@ -15,7 +15,7 @@ use crate::policy::Policy;
 use crate::rules;
 
 /// Rules and named versions that one incident tells apart. Beyond it they still count, without a word of their own.
-const CAUSES_MAX: usize = 64;
+pub(crate) const CAUSES_MAX: usize = 64;
 /// What people said about an incident that is kept for them to see.
 const NOTES_MAX: usize = 8;
 /// Bytes of one note that are kept.
@@ -55,6 +55,8 @@ pub(crate) struct Cause {
     away: u64,
     /// Sessions started since a rollback was verified: for a regression, one from the version that it names.
     verified: Option<u64>,
+    /// Of a P3, what was found last: it opens an incident of its own if it is left when the rest is over.
+    found: Option<Box<Finding>>,
 }
 
 /// Nothing is wrong, but it is early to say so.
@@ -70,12 +72,25 @@ pub(crate) enum Recovery {
     Unchanged,
     /// The worst that still holds is less bad.
     Eased { from: Level },
+    /// Nothing but P3 was wrong for long enough: what was grave is over.
+    Left,
     /// Nothing was wrong for long enough.
     Over,
 }
 
+/// Why an incident is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End<'a> {
+    /// Nothing is wrong any more.
+    Recovered,
+    /// Nothing grave is: a P3 incident takes what is left.
+    Left,
+    /// A person says so.
+    By(&'a str),
+}
+
 columns!(Episode { incident_id, opened_id, opened_at, level, worst, provisional, harms, turns, causes, calm, notes });
-columns!(Cause { level, active, at, facts, sessions, away, verified });
+columns!(Cause { level, active, at, facts, sessions, away, verified, found });
 columns!(Calm { since, sessions });
 
 // === impl Episode ===
@@ -83,19 +98,24 @@ columns!(Calm { since, sessions });
 impl Episode {
     /// Opens an incident over a finding.
     pub(crate) fn open(finding: Finding, trigger: &Trigger, desk: Desk<'_>) -> (Self, Debt) {
-        let id_of = |name| decision_id("incident", desk.agent.as_str(), &trigger.key.to_string(), name, 0);
-        let incident_id = IncidentId::from(id_of("incident").as_str());
+        Self::open_as(["incident", "opened"], finding, trigger, desk)
+    }
+
+    /// `names`: from which the ids of the incident and of its opening derive, beside the record at which it opens.
+    fn open_as(names: [&str; 2], finding: Finding, trigger: &Trigger, desk: Desk<'_>) -> (Self, Debt) {
+        let [incident_id, opened_id] = names.map(|name| decision_id("incident", desk.agent.as_str(), &trigger.opener(), name, 0));
+        let incident_id = IncidentId::from(incident_id.as_str());
         let harms = u64::from(finding.rule == Rule::Harm);
         let episode = Self {
             incident_id: incident_id.clone(),
-            opened_id: id_of("opened"),
+            opened_id,
             opened_at: trigger.at,
             level: finding.level,
             worst: finding.level,
             provisional: finding.provisional,
             harms,
             turns: 0,
-            causes: BTreeMap::from([((finding.rule, finding.version.clone()), Cause::new(finding.level, trigger.at))]),
+            causes: BTreeMap::from([((finding.rule, finding.version.clone()), Cause::of(&finding, trigger.at))]),
             calm: None,
             notes: VecDeque::new(),
         };
@@ -119,8 +139,7 @@ impl Episode {
 
     /// The incident that an opening tells of which this state does not owe: it was decided on less than is known now.
     pub(crate) fn adopt(opened_id: RecordId, opened: &IncidentOpened, at: Timestamp) -> Self {
-        let rule = Rule::from_name(&opened.basis.rule);
-        let causes = rule.map(|rule| ((rule, opened.version.clone()), Cause::new(opened.level, at)));
+        let causes = Finding::opened(opened).map(|found| ((found.rule, found.version.clone()), Cause::of(&found, at)));
         Self {
             incident_id: opened.incident_id.clone(),
             opened_id,
@@ -178,7 +197,11 @@ impl Episode {
             return None;
         }
         let key = if is_new || self.causes.contains_key(&known) { known } else { (finding.rule, None) };
-        self.causes.insert(key, Cause::new(finding.level, trigger.at));
+        self.causes.insert(key, Cause::of(finding, trigger.at));
+        // A P3 neither makes a graver incident longer nor calls anybody who was called: it joins, and is told if it is left.
+        if finding.level == Level::P3 && self.level < Level::P3 {
+            return None;
+        }
         self.calm = None;
         if rises {
             self.level = finding.level;
@@ -201,12 +224,12 @@ impl Episode {
     /// An aggravation that this state does not owe: it was decided on less than is known now. A reason that is known
     /// already is a repeated record's.
     pub(crate) fn absorb(&mut self, said: &IncidentAggravated, at: Timestamp) {
-        let Some(rule) = Rule::from_name(&said.basis.rule) else { return };
-        let key = (rule, said.version.clone());
+        let Some(found) = Finding::aggravated(said) else { return };
+        let key = (found.rule, said.version.clone());
         if self.causes.contains_key(&key) || self.causes.len() >= CAUSES_MAX {
             return;
         }
-        self.causes.insert(key, Cause::new(said.level, at));
+        self.causes.insert(key, Cause::of(&found, at));
         if said.level < self.level {
             self.level = said.level;
             self.provisional = said.provisional;
@@ -236,7 +259,7 @@ impl Episode {
     /// A rollback is verified: what it took back is on its way out, and a harm from now on is a harm in spite of it.
     pub(crate) fn saw_verified(&mut self, from: Option<&VersionId>) {
         for ((rule, named), cause) in &mut self.causes {
-            let took_back = matches!(rule, Rule::Regression(_)) && (from.is_none() || named.as_ref() == from);
+            let took_back = matches!(rule, Rule::Regression(_) | Rule::Drift(_)) && (from.is_none() || named.as_ref() == from);
             if took_back || *rule == Rule::Harm {
                 cause.verified.get_or_insert(0);
             }
@@ -255,30 +278,45 @@ impl Episode {
         self.causes.keys().filter(|(rule, _)| matches!(rule, Rule::Regression(_))).filter_map(|(_, version)| version.as_ref())
     }
 
-    /// Judges what still holds. `still`: whether a burn rate or a silence does, which are not the incident's to judge.
-    pub(crate) fn recover(&mut self, at: Timestamp, policy: &Policy, still: impl Fn(Rule) -> bool) -> Recovery {
-        for ((rule, _), cause) in self.causes.iter_mut().filter(|(_, cause)| cause.active) {
+    /// Judges what still holds. `still`: whether a burn rate, a silence, a drift or a signature does, which are not the
+    /// incident's to judge.
+    pub(crate) fn recover(&mut self, trigger: &Trigger, policy: &Policy, still: impl Fn(Rule, Option<&VersionId>) -> bool) -> Recovery {
+        let at = trigger.at;
+        for ((rule, named), cause) in self.causes.iter_mut().filter(|(_, cause)| cause.active) {
             cause.active = match rule {
-                Rule::Harm | Rule::RollbackFailed => !cause.is_quiet(at, policy),
-                Rule::Regression(_) => {
-                    cause.away < policy.away_sessions && cause.verified.is_none_or(|sessions| sessions < policy.away_sessions)
-                }
-                Rule::Burn(_) | Rule::Silence => still(*rule),
+                Rule::Harm | Rule::RollbackFailed | Rule::Loop => !cause.is_quiet(at, policy),
+                Rule::Regression(_) => !cause.is_gone(policy),
+                Rule::Drift(_) => !cause.is_gone(policy) && still(*rule, named.as_ref()),
+                Rule::Burn(_) | Rule::Silence | Rule::Ticket(_) | Rule::Signature => still(*rule, None),
             };
         }
         let worst = self.causes.values().filter(|cause| cause.active).map(|cause| cause.level).min();
-        if let Some(level) = worst {
-            self.calm = None;
-            if level <= self.level {
-                return Recovery::Unchanged;
+        match worst {
+            Some(level) if level < Level::P3 => {
+                self.calm = None;
+                if level <= self.level { Recovery::Unchanged } else { self.ease(level) }
             }
-            self.turns += 1;
-            self.provisional &= level == Level::P1;
-            return Recovery::Eased { from: std::mem::replace(&mut self.level, level) };
+            Some(_) if self.level == Level::P3 => {
+                self.calm = None;
+                Recovery::Unchanged
+            }
+            // What was grave is over exactly when it would be if nothing were left: what it took is given back then, and what
+            // is grave again is another incident, which may take it anew.
+            Some(_) if self.is_calm_for_good(at, policy) && trigger.may => Recovery::Left,
+            None if self.is_calm_for_good(at, policy) => Recovery::Over,
+            _ => Recovery::Unchanged,
         }
+    }
+
+    fn is_calm_for_good(&mut self, at: Timestamp, policy: &Policy) -> bool {
         let calm = self.calm.get_or_insert(Calm { since: at, sessions: 0 });
-        let sustained = at >= calm.since.plus_s(policy.sustain_s) && calm.sessions >= policy.sustain_sessions;
-        if sustained { Recovery::Over } else { Recovery::Unchanged }
+        at >= calm.since.plus_s(policy.sustain_s) && calm.sessions >= policy.sustain_sessions
+    }
+
+    fn ease(&mut self, level: Level) -> Recovery {
+        self.turns += 1;
+        self.provisional &= level == Level::P1;
+        Recovery::Eased { from: std::mem::replace(&mut self.level, level) }
     }
 
     /// What is owed when it got better.
@@ -296,10 +334,32 @@ impl Episode {
         desk.debt(self.decision_id(desk, "eased", self.turns), trigger, body)
     }
 
-    /// What is owed when it is over, by itself or because a person says so.
-    pub(crate) fn resolved(&self, by: Option<&str>, trigger: &Trigger, desk: Desk<'_>) -> Debt {
-        let rule = if by.is_some() { "resolved_by_person" } else { "recovered" };
-        let how = by.map_or_else(|| "nothing was wrong for long enough".to_owned(), |by| format!("{by} resolved it"));
+    /// The P3 incident of what is left when this one is over, and what is owed about it: the opening, with the numbers and
+    /// the evidence of the first thing, and a word for each further one. They joined in silence and are known for as long as
+    /// they were; the id is this record's, by a name of its own.
+    pub(crate) fn left(&self, trigger: &Trigger, desk: Desk<'_>) -> Option<(Self, Vec<Debt>)> {
+        let active = self.causes.iter().filter(|(_, cause)| cause.active);
+        let mut left = active.filter_map(|(key, cause)| Some((key, cause, cause.found.as_deref()?.clone())));
+        let (key, cause, mut finding) = left.next()?;
+        finding.evidence.insert(0, self.opened_id.clone());
+        finding.summary = format!("{} This is left of an incident that is over.", finding.summary);
+        let (mut episode, opened) = Self::open_as(["incident:left", "opened:left"], finding, trigger, desk);
+        episode.causes.insert(key.clone(), cause.clone());
+        let mut debts = vec![opened];
+        for (key, cause, finding) in left {
+            debts.extend(episode.join(finding, trigger, desk));
+            episode.causes.insert(key.clone(), cause.clone());
+        }
+        Some((episode, debts))
+    }
+
+    /// What is owed when it is over.
+    pub(crate) fn resolved(&self, end: End<'_>, trigger: &Trigger, desk: Desk<'_>) -> Debt {
+        let (rule, how, by) = match end {
+            End::Recovered => ("recovered", "nothing was wrong for long enough".to_owned(), None),
+            End::Left => ("recovered", "nothing grave was wrong for long enough, and what is left is a P3 incident".to_owned(), None),
+            End::By(person) => ("resolved_by_person", format!("{person} resolved it"), Some(person)),
+        };
         let body = IncidentResolved {
             agent_id: desk.agent.clone(),
             incident_id: self.incident_id.clone(),
@@ -332,12 +392,18 @@ impl Episode {
 // === impl Cause ===
 
 impl Cause {
-    fn new(level: Level, at: Timestamp) -> Self {
-        Self { level, active: true, at, facts: 0, sessions: 0, away: 0, verified: None }
+    fn of(finding: &Finding, at: Timestamp) -> Self {
+        let found = (finding.level == Level::P3).then(|| Box::new(finding.clone()));
+        Self { level: finding.level, active: true, at, facts: 0, sessions: 0, away: 0, verified: None, found }
     }
 
     fn is_quiet(&self, at: Timestamp, policy: &Policy) -> bool {
         at >= self.at.plus_s(policy.harm_quiet_s) && self.facts >= policy.harm_facts && self.sessions >= policy.harm_sessions
+    }
+
+    /// The version that it names does not serve any more, or was taken back.
+    fn is_gone(&self, policy: &Policy) -> bool {
+        self.away >= policy.away_sessions || self.verified.is_some_and(|sessions| sessions >= policy.away_sessions)
     }
 }
 

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use machine::Debt;
 use serde::{Deserialize, Serialize};
-use wire::{AgentId, Basis, Body, DedupeKey, Level, Numbers, Offset, Record, RecordId, Responsibility, SessionId, Timestamp, VersionId};
+use wire::{
+    AgentId, Basis, Body, DedupeKey, IncidentAggravated, IncidentOpened, Level, Numbers, Offset, Record, RecordId, Responsibility,
+    SessionId, Timestamp, VersionId,
+};
 
 use crate::columns::columns;
-use crate::policy::{Criterion, Policy, Signal};
+use crate::policy::{Criterion, Measure, Policy, Signal};
 
 /// What may be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +25,14 @@ pub(crate) enum Rule {
     Regression(Criterion),
     /// A rollback did not come about.
     RollbackFailed,
+    /// An error budget burns slowly.
+    Ticket(Signal),
+    /// The sessions of a version are no longer what they were.
+    Drift(Measure),
+    /// An agent calls the same again and again.
+    Loop,
+    /// A kind of failure that was rare has become frequent.
+    Signature,
 }
 
 /// The record at which something was judged.
@@ -33,6 +44,8 @@ pub(crate) struct Trigger {
     pub(crate) hops: u8,
     /// False past the hop cap: it is folded, and starts nothing.
     pub(crate) may: bool,
+    /// When time alone brought it about: the deadline that passed since that record.
+    pub(crate) deadline: Option<Timestamp>,
 }
 
 /// Something that is wrong, with the numbers that say so.
@@ -56,9 +69,12 @@ pub(crate) struct Desk<'a> {
     pub(crate) agent: &'a AgentId,
     pub(crate) policy: &'a Policy,
     pub(crate) people: &'a BTreeMap<Responsibility, String>,
+    /// Whether the escalation room was ever heard of on this partition.
+    pub(crate) hears_escalations: bool,
 }
 
-columns!(Trigger { id, key, at, hops, may });
+columns!(Trigger { id, key, at, hops, may, deadline });
+columns!(Finding { rule, level, provisional, version, against, session, numbers, evidence, summary });
 
 // === impl Rule ===
 
@@ -77,12 +93,22 @@ impl Rule {
             Self::Regression(Criterion::NotEscalated) => "regression_not_escalated",
             Self::Regression(Criterion::InTime) => "regression_in_time",
             Self::RollbackFailed => "rollback_failed",
+            Self::Ticket(Signal::Tool) => "ticket_tool",
+            Self::Ticket(Signal::Model) => "ticket_model",
+            Self::Ticket(Signal::Success) => "ticket_success",
+            Self::Ticket(Signal::Slowness) => "ticket_slowness",
+            Self::Drift(Measure::Outcome) => "drift_outcome",
+            Self::Drift(Measure::Latency) => "drift_latency",
+            Self::Drift(Measure::Tokens) => "drift_tokens",
+            Self::Drift(Measure::Escalation) => "drift_escalation",
+            Self::Loop => "loop",
+            Self::Signature => "signature",
         }
     }
 
     /// The rule of this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        const ALL: [Rule; 11] = [
+        const ALL: [Rule; 21] = [
             Rule::Harm,
             Rule::Burn(Signal::Tool),
             Rule::Burn(Signal::Model),
@@ -94,6 +120,16 @@ impl Rule {
             Rule::Regression(Criterion::NotEscalated),
             Rule::Regression(Criterion::InTime),
             Rule::RollbackFailed,
+            Rule::Ticket(Signal::Tool),
+            Rule::Ticket(Signal::Model),
+            Rule::Ticket(Signal::Success),
+            Rule::Ticket(Signal::Slowness),
+            Rule::Drift(Measure::Outcome),
+            Rule::Drift(Measure::Latency),
+            Rule::Drift(Measure::Tokens),
+            Rule::Drift(Measure::Escalation),
+            Rule::Loop,
+            Rule::Signature,
         ];
         ALL.into_iter().find(|rule| rule.name() == name)
     }
@@ -101,8 +137,9 @@ impl Rule {
     /// Who answers by default: those who build the agent for what it does, those who run it for whether it runs.
     pub(crate) fn responsibility(self) -> Responsibility {
         match self {
-            Self::Harm | Self::Burn(Signal::Success) | Self::Regression(_) => Responsibility::AiMl,
-            Self::Burn(_) | Self::Silence | Self::RollbackFailed => Responsibility::Operations,
+            Self::Harm | Self::Burn(Signal::Success) | Self::Ticket(Signal::Success) | Self::Regression(_) => Responsibility::AiMl,
+            Self::Drift(_) | Self::Loop => Responsibility::AiMl,
+            Self::Burn(_) | Self::Ticket(_) | Self::Silence | Self::RollbackFailed | Self::Signature => Responsibility::Operations,
         }
     }
 }
@@ -112,7 +149,19 @@ impl Rule {
 impl Trigger {
     pub(crate) fn of(record: &Record) -> Self {
         let event = &record.event;
-        Self { id: event.id.clone(), key: event.dedupe_key(), at: record.appended, hops: event.hops, may: event.may_trigger() }
+        let (id, key, may) = (event.id.clone(), event.dedupe_key(), event.may_trigger());
+        Self { id, key, at: record.appended, hops: event.hops, may, deadline: None }
+    }
+
+    /// A deadline that passed since this record, at whose door is laid what it brings about.
+    pub(crate) fn at_deadline(self, due: Timestamp) -> Self {
+        Self { at: due, deadline: Some(due), ..self }
+    }
+
+    /// What the ids of an incident that opens here derive from. Several deadlines may pass since one record, and an incident
+    /// that it opened may be over by then: each has a name of its own.
+    pub(crate) fn opener(&self) -> String {
+        self.deadline.map_or_else(|| self.key.to_string(), |due| format!("{}:{}", self.key, due.0))
     }
 }
 
@@ -142,6 +191,36 @@ impl Desk<'_> {
 // === impl Finding ===
 
 impl Finding {
+    /// What an opening tells, if its rule is known here.
+    pub(crate) fn opened(said: &IncidentOpened) -> Option<Self> {
+        Some(Self {
+            rule: Rule::from_name(&said.basis.rule)?,
+            level: said.level,
+            provisional: said.provisional,
+            version: said.version.clone(),
+            against: said.against.clone(),
+            session: said.session_id.clone(),
+            numbers: said.numbers.clone(),
+            evidence: evidence_of(&said.basis),
+            summary: said.summary.clone(),
+        })
+    }
+
+    /// What an aggravation tells likewise.
+    pub(crate) fn aggravated(said: &IncidentAggravated) -> Option<Self> {
+        Some(Self {
+            rule: Rule::from_name(&said.basis.rule)?,
+            level: said.level,
+            provisional: said.provisional,
+            version: said.version.clone(),
+            against: said.against.clone(),
+            session: said.session_id.clone(),
+            numbers: said.numbers.clone(),
+            evidence: evidence_of(&said.basis),
+            summary: said.summary.clone(),
+        })
+    }
+
     /// A finding about the agent as a whole.
     pub(crate) fn of(rule: Rule, level: Level, numbers: Numbers) -> Self {
         Self {
@@ -156,4 +235,8 @@ impl Finding {
             summary: String::new(),
         }
     }
+}
+
+fn evidence_of(basis: &Basis) -> Vec<RecordId> {
+    basis.causes.iter().map(|cause| cause.as_str().into()).collect()
 }

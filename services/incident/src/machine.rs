@@ -1,15 +1,17 @@
 //! The room's mind: what it folds, what it owes, and when time alone makes it owe more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
-use wire::{AgentId, Body, IncidentAggravated, IncidentEased, IncidentOpened, Kind, PolicyAdopted, Record, Timestamp};
+use wire::{
+    AgentId, Body, IncidentAggravated, IncidentEased, IncidentOpened, Kind, Level, Offset, PolicyAdopted, Record, Responsibility, Timestamp,
+};
 
 use crate::agent::Agent;
-use crate::episode::Episode;
-use crate::finding::Desk;
+use crate::episode::{CAUSES_MAX, Episode};
+use crate::finding::{Desk, Trigger};
 use crate::policy::{self, Policy};
 use crate::standing;
 use crate::versions::VERSIONS_MAX;
@@ -25,7 +27,14 @@ pub struct Incident {
     ledger: Ledger,
     /// Agents that will owe something by the mere passing of time, and when.
     agenda: Agenda<AgentId>,
+    /// Agents with sessions of which the escalation room may still have something to say.
+    expecting: BTreeSet<AgentId>,
+    /// Whether that room was ever heard of: until then nobody waits for it.
+    hears_escalations: bool,
 }
+
+/// The room whose silence about a session shows, once its watermark has passed, that no human was called for.
+const ESCALATION_ROOM: &str = "escalation";
 
 /// Faults of a refused policy that are kept for people to see.
 const FAULTS_KEPT_MAX: usize = 16;
@@ -34,10 +43,11 @@ const FAULTS_KEPT_MAX: usize = 16;
 
 impl Machine for Incident {
     const SERVICE: &'static str = "incident";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 4;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::ModelCalled,
+        Kind::ToolCalled,
         Kind::ToolReturned,
         Kind::OutcomeReported,
         Kind::HarmReported,
@@ -53,6 +63,7 @@ impl Machine for Incident {
         Kind::IncidentAggravated,
         Kind::IncidentEased,
         Kind::IncidentResolved,
+        Kind::EscalationRaised,
         Kind::RollbackVerified,
         Kind::RollbackFailed,
         Kind::VersionProven,
@@ -60,11 +71,13 @@ impl Machine for Incident {
     ];
     /// Every version may be named at the record that settles the sessions that all waited for.
     const DECISIONS_PER_RECORD_MAX: usize = 8 * VERSIONS_MAX;
-    /// Outcomes 256 KiB, 8192 sessions at 200 bytes, windows and failures of 64 versions, one incident.
+    /// Outcomes 256 KiB, 8192 sessions at 200 bytes, windows and failures of 64 versions, 256 charts, 128 sessions of calls,
+    /// 256 sessions that wait for another room, one incident.
     const BYTES_PER_AGENT_MAX: usize = 8 << 20;
 
     fn apply(&mut self, record: &Record) {
         match &record.body {
+            Body::RoomWatermark(watermark) if watermark.room == ESCALATION_ROOM => self.escalations_looked_at(record, watermark.basis.asof),
             Body::RoomWatermark(_) => {}
             Body::PolicyAdopted(adopted) if adopted.room == Self::SERVICE => self.adopt(adopted, record.appended),
             Body::PolicyAdopted(_) => {}
@@ -111,19 +124,52 @@ impl Incident {
             _ => {
                 self.ledger.unlatch(key);
                 let people = std::mem::take(&mut known.people);
-                let desk = Desk { agent: key, policy: &self.policy, people: &people };
+                let desk = Desk { agent: key, policy: &self.policy, people: &people, hears_escalations: self.hears_escalations };
                 known.fold(record, desk).into_iter().for_each(|debt| self.ledger.owe(debt));
                 known.people = people;
+                if known.escalations.waiting() > 0 {
+                    self.expecting.insert(key.clone());
+                }
             }
         }
         self.arm(key);
+    }
+
+    /// The escalation room has folded up to `asof`. What this brings about is bounded: agents beyond it wait for the next
+    /// watermark, some seconds later.
+    fn escalations_looked_at(&mut self, record: &Record, asof: Offset) {
+        self.hears_escalations = true;
+        let trigger = Trigger::of(record);
+        let mut room = Self::DECISIONS_PER_RECORD_MAX;
+        let expecting = std::mem::take(&mut self.expecting);
+        for key in expecting {
+            // Beside its causes, time that passes may have named every version of an agent.
+            if room < CAUSES_MAX + 1 || !self.agents.contains_key(&key) {
+                self.expecting.insert(key);
+                continue;
+            }
+            let before = self.ledger.len();
+            self.pass_time(&key, record.appended);
+            let Some(known) = self.agents.get_mut(&key) else { continue };
+            let people = std::mem::take(&mut known.people);
+            let desk = Desk { agent: &key, policy: &self.policy, people: &people, hears_escalations: true };
+            let debts = known.escalations_looked_at(asof, &trigger, desk);
+            known.people = people;
+            let waits = known.escalations.waiting() > 0;
+            debts.into_iter().for_each(|debt| self.ledger.owe(debt));
+            room = room.saturating_sub(self.ledger.len() - before);
+            self.arm(&key);
+            if waits {
+                self.expecting.insert(key);
+            }
+        }
     }
 
     /// Latches what the agent's deadlines up to `to` brought about, before a record can change it.
     fn pass_time(&mut self, key: &AgentId, to: Timestamp) {
         let Some(known) = self.agents.get_mut(key) else { return };
         let people = std::mem::take(&mut known.people);
-        let desk = Desk { agent: key, policy: &self.policy, people: &people };
+        let desk = Desk { agent: key, policy: &self.policy, people: &people, hears_escalations: self.hears_escalations };
         known.advance(to, desk).into_iter().for_each(|debt| self.ledger.owe(debt));
         known.people = people;
     }
@@ -132,13 +178,17 @@ impl Incident {
     fn foreseen(&self, key: &AgentId, now: Timestamp) -> (Vec<Debt>, Agent) {
         let mut ahead = self.agents[key].clone();
         let people = ahead.people.clone();
-        let debts = ahead.advance(now, Desk { agent: key, policy: &self.policy, people: &people });
+        let debts = ahead.advance(now, self.desk(key, &people));
         (debts, ahead)
+    }
+
+    fn desk<'a>(&'a self, agent: &'a AgentId, people: &'a BTreeMap<Responsibility, String>) -> Desk<'a> {
+        Desk { agent, policy: &self.policy, people, hears_escalations: self.hears_escalations }
     }
 
     fn arm(&mut self, key: &AgentId) {
         let known = &self.agents[key];
-        let due = known.next_debt(Desk { agent: key, policy: &self.policy, people: &known.people });
+        let due = known.next_debt(self.desk(key, &known.people));
         self.agenda.set(key, due);
     }
 
@@ -159,6 +209,7 @@ impl Incident {
         match policy::check(&adopted.document) {
             Ok(policy) => {
                 self.policy = Policy { version: adopted.version.clone(), ..policy };
+                self.agents.values_mut().for_each(|known| known.drift.watch_only(&self.policy));
                 self.refused = None;
             }
             Err(mut faults) => {
@@ -209,16 +260,23 @@ fn rebind(episode: &mut Episode, record: &Record, opened: &IncidentOpened, ledge
     }
     let mine = std::mem::replace(&mut episode.incident_id, opened.incident_id.clone());
     episode.opened_id = record.id.clone();
+    episode.level = episode.level.min(opened.level);
+    episode.worst = episode.worst.min(opened.level);
     let owed: Vec<Debt> = ledger.of(&record.key).cloned().collect();
+    // A P3 joins a graver incident without a word.
+    let is_silent = |level| level == Level::P3 && opened.level < Level::P3;
     for debt in owed {
         let body = match debt.body.clone() {
             Body::IncidentOpened(own) if own.incident_id == mine => {
                 let says_no_more = own.basis.rule == opened.basis.rule && own.version == opened.version && own.level >= opened.level;
-                (!says_no_more).then(|| as_aggravation(own, opened))
+                (!says_no_more && !is_silent(own.level)).then(|| as_aggravation(own, opened))
             }
             Body::IncidentAggravated(own) if own.incident_id == mine => {
-                let says_no_more = own.basis.rule == opened.basis.rule && own.version == opened.version && own.level == own.from_level;
-                (!says_no_more).then(|| IncidentAggravated { incident_id: opened.incident_id.clone(), ..own }.into())
+                let says_no_more = own.basis.rule == opened.basis.rule
+                    && own.version == opened.version
+                    && (own.level == own.from_level || own.level >= opened.level);
+                (!says_no_more && !is_silent(own.level))
+                    .then(|| IncidentAggravated { incident_id: opened.incident_id.clone(), ..own }.into())
             }
             Body::IncidentEased(own) if own.incident_id == mine => {
                 Some(IncidentEased { incident_id: opened.incident_id.clone(), ..own }.into())

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::policy::reader::Reader;
 use crate::rules;
+
+mod reader;
 
 /// The policy in force where none was adopted.
 pub const DEFAULT_VERSION: &str = "default";
@@ -59,6 +62,30 @@ pub struct Policy {
     pub sustain_s: i64,
     /// Sessions that must start meanwhile: their absence is no recovery.
     pub sustain_sessions: u64,
+    /// Pairs of longer windows, whose burn is a matter for a ticket and not for a page.
+    pub tickets: Vec<Row>,
+    /// Standard deviations by which the bad facts of a ticket's long window exceed what the objective allows.
+    pub ticket_margin_sd: f64,
+    /// What is watched for drift.
+    pub drifts: BTreeSet<Measure>,
+    /// The first observations of a version in a segment are its own baseline: so many.
+    pub drift_baseline: u64,
+    /// Observations of a version in a segment between false alarms of drift, on average and at least.
+    pub drift_run_length: f64,
+    /// The growth of an amount that is looked for, in standard deviations of the baseline.
+    pub drift_shift_sd: f64,
+    /// The growth of a share that is looked for, as a factor of its odds.
+    pub drift_odds: f64,
+    /// Calls of one tool with the same arguments in one session that are a loop.
+    pub loop_calls: u64,
+    /// Calls that must be known before a kind of failure can be called rare.
+    pub signature_history: u64,
+    /// Calls in which a kind of failure may become frequent.
+    pub signature_block: u64,
+    /// Failures of one kind in a block that are frequent.
+    pub signature_frequent: u64,
+    /// The largest share of all calls before the block at which a kind of failure is rare.
+    pub signature_rare: f64,
 }
 
 /// What a rate or an objective is about.
@@ -89,6 +116,20 @@ pub enum Criterion {
     InTime,
 }
 
+/// What is watched for drift, session by session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Whether it failed.
+    Outcome,
+    /// Mean time of the agent's model calls, in milliseconds.
+    Latency,
+    /// Tokens of the agent's model calls, in and out.
+    Tokens,
+    /// Whether a human was called for.
+    Escalation,
+}
+
 /// A long window that says that it is real, a short one that says that it is still so.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
@@ -102,8 +143,10 @@ pub struct Row {
 
 /// Most pairs of windows that a policy may set.
 pub const ROWS_MAX: usize = 4;
-/// The longest window, in seconds: what the room keeps of an agent's facts.
+/// The longest window of a page, in seconds: what the room keeps of an agent's facts by the minute.
 pub const WINDOW_SECONDS_MAX: i64 = 6 * 3_600;
+/// The longest window of a ticket, in seconds: what the room keeps by the quarter of an hour.
+pub const TICKET_SECONDS_MAX: i64 = 3 * 24 * 3_600;
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 24 * HOUR_S;
 
@@ -143,6 +186,21 @@ impl Default for Policy {
             away_sessions: 10,
             sustain_s: 10 * 60,
             sustain_sessions: 10,
+            tickets: vec![
+                Row { factor: 3.0, long_s: DAY_S, short_s: 2 * HOUR_S },
+                Row { factor: 1.0, long_s: 3 * DAY_S, short_s: 6 * HOUR_S },
+            ],
+            ticket_margin_sd: 3.0,
+            drifts: Measure::ALL.into(),
+            drift_baseline: 100,
+            drift_run_length: 100_000.0,
+            drift_shift_sd: 1.0,
+            drift_odds: 3.0,
+            loop_calls: 12,
+            signature_history: 1_000,
+            signature_block: 200,
+            signature_frequent: 10,
+            signature_rare: 0.005,
         }
     }
 }
@@ -169,7 +227,7 @@ fn contradictions(policy: &Policy) -> Vec<String> {
     let mut faults = Vec::new();
     for (signal, objective) in &policy.objectives {
         let most = rules::burn_rate_max(*objective);
-        for row in policy.rows.iter().filter(|row| most < row.factor) {
+        for row in policy.rows.iter().chain(&policy.tickets).filter(|row| most < row.factor) {
             faults.push(format!(
                 "objectives.{signal}: at {objective} a budget burns at most {most:.2} times as fast as it lasts, so the row with factor {} \
                  can never fire (it needs at least {:.4}): compare the outcomes with the objective by a one-sample e-process instead",
@@ -178,8 +236,8 @@ fn contradictions(policy: &Policy) -> Vec<String> {
             ));
         }
     }
-    for row in policy.rows.iter().filter(|row| row.short_s > row.long_s) {
-        faults.push(format!("rows: the short window of {} s is longer than the long one of {} s", row.short_s, row.long_s));
+    for row in policy.rows.iter().chain(&policy.tickets).filter(|row| row.short_s > row.long_s) {
+        faults.push(format!("rows, tickets: the short window of {} s is longer than the long one of {} s", row.short_s, row.long_s));
     }
     if policy.objectives.contains_key(&Signal::Slowness) && policy.slow_ms.is_none() {
         faults.push("slow_ms: an objective for slowness needs the milliseconds from which a call is slow".to_owned());
@@ -187,126 +245,19 @@ fn contradictions(policy: &Policy) -> Vec<String> {
     if policy.criteria.contains(&Criterion::InTime) && policy.in_time_s.is_none() {
         faults.push("in_time_s: the criterion in_time needs the seconds within which a session must end".to_owned());
     }
+    if policy.signature_frequent > policy.signature_block {
+        faults.push(format!(
+            "signature_frequent: a block of {} calls never holds {} failures, so that nothing could become frequent",
+            policy.signature_block, policy.signature_frequent
+        ));
+    }
+    if policy.signature_rare * policy.signature_block as f64 >= policy.signature_frequent as f64 {
+        faults.push(format!(
+            "signature_rare: a share of {} is as frequent as {} failures in {} calls, so that the same would be rare and frequent",
+            policy.signature_rare, policy.signature_frequent, policy.signature_block
+        ));
+    }
     faults
-}
-
-/// Takes known fields out of a document; what is left over at the end is unknown.
-struct Reader {
-    object: Map<String, Value>,
-    faults: Vec<String>,
-}
-
-// === impl Reader ===
-
-impl Reader {
-    fn policy(&mut self) -> Policy {
-        let standard = Policy::default();
-        Policy {
-            version: standard.version,
-            session_timeout_s: self.whole("session_timeout_s", 60, 7 * DAY_S, standard.session_timeout_s),
-            outcome_grace_s: self.whole("outcome_grace_s", 0, DAY_S, standard.outcome_grace_s),
-            regression_e: self.real("regression_e", 20.0, 1e9).unwrap_or(standard.regression_e),
-            criteria: self.criteria().unwrap_or(standard.criteria),
-            in_time_s: self.optional_whole("in_time_s", 1, 7 * DAY_S),
-            candidate_horizon_s: self.whole("candidate_horizon_s", 0, 366 * DAY_S, standard.candidate_horizon_s),
-            objectives: self.objectives(standard.objectives),
-            slow_ms: self.real("slow_ms", 1.0, 3_600_000.0),
-            rows: self.rows().unwrap_or(standard.rows),
-            facts_min: self.count("facts_min", standard.facts_min),
-            bad_min: self.count("bad_min", standard.bad_min),
-            bad_short_min: self.count("bad_short_min", standard.bad_short_min),
-            clear_facts_min: self.count("clear_facts_min", standard.clear_facts_min),
-            lateness_s: self.whole("lateness_s", 1, HOUR_S, standard.lateness_s),
-            silence_factor: self.whole("silence_factor", 2, 100, standard.silence_factor),
-            beats_to_recover: self.count("beats_to_recover", standard.beats_to_recover),
-            harm_quiet_s: self.whole("harm_quiet_s", 60, 7 * DAY_S, standard.harm_quiet_s),
-            harm_facts: self.count("harm_facts", standard.harm_facts),
-            harm_sessions: self.count("harm_sessions", standard.harm_sessions),
-            away_sessions: self.count("away_sessions", standard.away_sessions),
-            sustain_s: self.whole("sustain_s", 60, 7 * DAY_S, standard.sustain_s),
-            sustain_sessions: self.count("sustain_sessions", standard.sustain_sessions),
-        }
-    }
-
-    fn finish(mut self) -> Vec<String> {
-        self.faults.extend(self.object.keys().map(|unknown| format!("{unknown}: there is no such field")));
-        self.faults
-    }
-
-    fn whole(&mut self, field: &str, min: i64, max: i64, standard: i64) -> i64 {
-        self.optional_whole(field, min, max).unwrap_or(standard)
-    }
-
-    fn count(&mut self, field: &str, standard: u64) -> u64 {
-        self.optional_whole(field, 1, 1_000_000).map_or(standard, i64::unsigned_abs)
-    }
-
-    fn optional_whole(&mut self, field: &str, min: i64, max: i64) -> Option<i64> {
-        let value = self.object.remove(field)?;
-        let found = value.as_i64().filter(|found| (min..=max).contains(found));
-        if found.is_none() {
-            self.faults.push(format!("{field}: {value} is no whole number from {min} to {max}"));
-        }
-        found
-    }
-
-    fn real(&mut self, field: &str, min: f64, max: f64) -> Option<f64> {
-        let value = self.object.remove(field)?;
-        let found = value.as_f64().filter(|found| (min..=max).contains(found));
-        if found.is_none() {
-            self.faults.push(format!("{field}: {value} is no number from {min} to {max}"));
-        }
-        found
-    }
-
-    fn criteria(&mut self) -> Option<BTreeSet<Criterion>> {
-        let value = self.object.remove("criteria")?;
-        let found = serde_json::from_value(value);
-        found.map_err(|error| self.faults.push(format!("criteria: {error}"))).ok()
-    }
-
-    fn objectives(&mut self, standard: BTreeMap<Signal, f64>) -> BTreeMap<Signal, f64> {
-        let Some(value) = self.object.remove("objectives") else { return standard };
-        let told: BTreeMap<Signal, Option<f64>> = match serde_json::from_value(value) {
-            Ok(told) => told,
-            Err(error) => {
-                self.faults.push(format!("objectives: {error}"));
-                return standard;
-            }
-        };
-        let mut objectives = standard;
-        for (signal, objective) in told {
-            match objective {
-                None => drop(objectives.remove(&signal)),
-                Some(share) if share > 0.0 && share < 1.0 => drop(objectives.insert(signal, share)),
-                Some(share) => self.faults.push(format!("objectives.{signal}: {share} is no share between 0 and 1")),
-            }
-        }
-        objectives
-    }
-
-    fn rows(&mut self) -> Option<Vec<Row>> {
-        let value = self.object.remove("rows")?;
-        let rows: Vec<Row> = match serde_json::from_value(value) {
-            Ok(rows) => rows,
-            Err(error) => {
-                self.faults.push(format!("rows: {error}"));
-                return None;
-            }
-        };
-        if rows.is_empty() || rows.len() > ROWS_MAX {
-            self.faults.push(format!("rows: there must be 1 to {ROWS_MAX}"));
-        }
-        for row in &rows {
-            let lengths = 60..=WINDOW_SECONDS_MAX;
-            let is_sound =
-                row.factor > 0.0 && row.factor <= 1_000.0 && [row.long_s, row.short_s].iter().all(|length_s| lengths.contains(length_s));
-            if !is_sound {
-                self.faults.push(format!("rows: a factor is at most 1000 and a window 60 to {WINDOW_SECONDS_MAX} seconds long"));
-            }
-        }
-        Some(rows)
-    }
 }
 
 // === impl Signal ===
@@ -324,6 +275,44 @@ impl Signal {
 }
 
 impl std::fmt::Display for Signal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+// === impl Measure ===
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Outcome, Self::Latency, Self::Tokens, Self::Escalation];
+
+    /// Its name in policies and rules.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Outcome => "outcome",
+            Self::Latency => "latency",
+            Self::Tokens => "tokens",
+            Self::Escalation => "escalation",
+        }
+    }
+
+    /// What grows where it drifts, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Outcome => "share of sessions that fail",
+            Self::Latency => "time of a model call",
+            Self::Tokens => "tokens of a session",
+            Self::Escalation => "share of sessions that call for a human",
+        }
+    }
+
+    /// Whether a session answers it with yes or no, and not with an amount.
+    pub fn is_share(self) -> bool {
+        matches!(self, Self::Outcome | Self::Escalation)
+    }
+}
+
+impl std::fmt::Display for Measure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
     }
@@ -372,6 +361,23 @@ mod tests {
     fn a_signal_can_be_left_unwatched() {
         let policy = check(r#"{"objectives": {"tool": null}}"#).expect("valid");
         assert_eq!(policy.objectives, BTreeMap::from([(Signal::Model, 0.95)]));
+    }
+
+    #[test]
+    fn a_ticket_row_or_a_signature_that_can_never_fire_is_refused() {
+        let faults = check(r#"{"tickets": [{"factor": 30, "long_s": 86400, "short_s": 7200}]}"#).expect_err("can never fire");
+        assert_eq!(faults.len(), 2, "for tools and for models: {faults:?}");
+        assert!(faults.iter().all(|fault| fault.contains("can never fire")), "{faults:?}");
+        assert_eq!(check(r#"{"signature_block": 50, "signature_frequent": 60}"#).expect_err("can never fire").len(), 1);
+        assert_eq!(check(r#"{"signature_rare": 0.1}"#).expect_err("rare and frequent").len(), 1);
+        assert!(check(r#"{"tickets": [{"factor": 1, "long_s": 259201, "short_s": 60}]}"#).is_err(), "so much is not kept");
+    }
+
+    #[test]
+    fn tickets_and_drifts_can_be_left_out() {
+        let policy = check(r#"{"tickets": [], "drifts": ["latency"]}"#).expect("valid");
+        assert_eq!((policy.tickets.len(), policy.drifts), (0, BTreeSet::from([Measure::Latency])));
+        assert!(check(r#"{"rows": []}"#).is_err(), "pages cannot");
     }
 
     #[test]

@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
-use wire::{SessionId, Timestamp};
+use wire::{RecordId, SessionId, Timestamp};
 
 use crate::columns::columns;
 use crate::versions::{Ix, Lane, digest};
+use crate::vitals::Vitals;
 
 /// Sessions of one agent that are followed at once. Beyond it the oldest counts as timed out.
 pub(crate) const SESSIONS_MAX: usize = 1 << 13;
@@ -62,6 +63,8 @@ pub(crate) struct Session {
     ended: bool,
     released: bool,
     pub(crate) told: Told,
+    /// What its calls took, until it ends.
+    vitals: Vitals,
 }
 
 /// What a session told about itself.
@@ -78,7 +81,7 @@ pub(crate) struct Told {
     pub(crate) in_time: Option<bool>,
 }
 
-columns!(Session { key, version, lane, began, due, until, ended, released, told });
+columns!(Session { key, version, lane, began, due, until, ended, released, told, vitals });
 columns!(Told { success, human, erred, ended, in_time });
 
 /// What became of an outcome.
@@ -111,7 +114,9 @@ impl Sessions {
         let place = self.next;
         self.next += 1;
         let told = Told::default();
-        self.started.insert(place, Session { key, version, lane, began, due: until, until, ended: false, released: false, told });
+        let vitals = Vitals::default();
+        let session = Session { key, version, lane, began, due: until, until, ended: false, released: false, told, vitals };
+        self.started.insert(place, session);
         self.place_of.insert(key, place);
         self.waiting.entry(version).or_default().places.insert(place);
         true
@@ -139,6 +144,12 @@ impl Sessions {
         (!session.released).then_some(&mut session.told)
     }
 
+    /// What its calls took, to be added to until it ends.
+    pub(crate) fn vitals(&mut self, key: Key) -> Option<&mut Vitals> {
+        let session = self.started.get_mut(self.place_of.get(&key)?)?;
+        (!session.ended).then_some(&mut session.vitals)
+    }
+
     /// An outcome: the first counts, while the session is not given up.
     pub(crate) fn outcome(&mut self, key: Key, success: bool) -> Heard {
         let Some(place) = self.place_of.get(&key) else {
@@ -153,16 +164,19 @@ impl Sessions {
         Heard::First
     }
 
-    /// A session ended; its outcome may come until `grace`. One that was released is done with.
-    pub(crate) fn end(&mut self, key: Key, grace: Timestamp) {
-        let Some(place) = self.place_of.get(&key).copied() else { return };
+    /// A session ended; its outcome may come until `grace`. One that was released is done with. What its calls took, if
+    /// this is the first that is heard of its end.
+    pub(crate) fn end(&mut self, key: Key, grace: Timestamp) -> Option<Vitals> {
+        let place = self.place_of.get(&key).copied()?;
         let session = self.started.get_mut(&place).expect("every place is a session's");
+        let vitals = (!session.ended).then(|| std::mem::take(&mut session.vitals));
         session.ended = true;
         session.told.ended = true;
         session.due = session.due.min(grace);
         if session.released {
             self.forget(place);
         }
+        vitals
     }
 
     /// The earliest deadline that would release a session, and its version.
@@ -192,32 +206,33 @@ impl Sessions {
         Some(released)
     }
 
-    /// Gives up what is too old or too much: released sessions that never ended, and beyond [`SESSIONS_MAX`] the
-    /// oldest, whose version is returned, for it can be released now.
-    pub(crate) fn bound(&mut self, at: Timestamp) -> Option<Ix> {
+    /// Gives up what is too old or too much: released sessions that never ended, which are returned, and beyond
+    /// [`SESSIONS_MAX`] the oldest, whose version is returned, for it can be released now.
+    pub(crate) fn bound(&mut self, at: Timestamp) -> (Vec<Session>, Option<Ix>) {
+        let mut given_up = Vec::new();
         while let Some((place, _)) = self.started.first_key_value().filter(|(_, oldest)| oldest.released && oldest.until <= at) {
             let place = *place;
-            self.forget(place);
+            given_up.extend(self.forget(place));
         }
         if self.started.len() <= SESSIONS_MAX {
-            return None;
+            return (given_up, None);
         }
         let (place, oldest) = self.started.iter_mut().next().expect("more than none");
         if oldest.released {
             let place = *place;
-            self.forget(place);
-            return None;
+            given_up.extend(self.forget(place));
+            return (given_up, None);
         }
         oldest.due = at;
         oldest.until = at;
-        Some(oldest.version)
+        (given_up, Some(oldest.version))
     }
 
     /// Forgets all sessions of a version.
     pub(crate) fn forget_version(&mut self, version: Ix) {
         self.waiting.remove(&version);
         let places: Vec<u64> = self.started.iter().filter(|(_, session)| session.version == version).map(|(place, _)| *place).collect();
-        places.into_iter().for_each(|place| self.forget(place));
+        places.into_iter().for_each(|place| drop(self.forget(place)));
     }
 
     /// Sessions of a version that were not released yet, as (good, bad, all).
@@ -225,13 +240,14 @@ impl Sessions {
         self.waiting.get(&version).map_or((0, 0, 0), |queue| (queue.good, queue.bad, queue.places.len() as u64))
     }
 
-    fn forget(&mut self, place: u64) {
-        let Some(session) = self.started.remove(&place) else { return };
+    fn forget(&mut self, place: u64) -> Option<Session> {
+        let session = self.started.remove(&place)?;
         self.place_of.remove(&session.key);
         if self.recent.len() == RECENT_MAX {
             self.recent.pop_front();
         }
         self.recent.push_back((session.key, session.version));
+        Some(session)
     }
 }
 
@@ -252,6 +268,16 @@ impl Queue {
 // === impl Session ===
 
 impl Session {
+    /// Whether it is given up: it should have ended by now, and did not.
+    pub(crate) fn is_given_up(&self, at: Timestamp) -> bool {
+        !self.ended && self.until <= at
+    }
+
+    /// The escalation, if a human was called for before it ended.
+    pub(crate) fn raised(&self) -> Option<&RecordId> {
+        self.vitals.raised.as_ref()
+    }
+
     fn is_settled(&self, at: Timestamp, whole: bool) -> bool {
         self.due <= at || self.told.success.is_some() && (self.ended || !whole)
     }

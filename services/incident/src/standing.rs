@@ -10,6 +10,9 @@ use crate::pairs::Test;
 use crate::policy::{Policy, Signal};
 use crate::rules;
 use crate::versions::Ix;
+use crate::words::{counted, span};
+
+mod slow;
 
 const SIGNALS: [Signal; 4] = [Signal::Tool, Signal::Model, Signal::Success, Signal::Slowness];
 
@@ -30,6 +33,7 @@ pub(crate) fn lines(
     lines.extend(SIGNALS.into_iter().map(|signal| burn(known, agent, signal, policy, now)));
     lines.push(heartbeat(known, agent, now));
     lines.extend(regression(known, agent, policy));
+    lines.extend(slow::lines(known, agent, policy, now));
     lines.extend(times(known));
     lines.extend(set_aside(known));
     lines.push(policy_line(policy, refused));
@@ -51,9 +55,19 @@ fn episode_in_words(episode: &Episode) -> String {
     });
     let active: Vec<String> = active.collect();
     let wrong = if active.is_empty() { "nothing is wrong any more".to_owned() } else { active.join(", ") };
-    let calm = episode.calm.as_ref().map(|calm| format!("; calm since {} and {} sessions", calm.since, calm.sessions)).unwrap_or_default();
+    let calm = episode
+        .calm
+        .as_ref()
+        .map(|calm| format!("; calm since {} and {}", calm.since, counted(calm.sessions, "session")))
+        .unwrap_or_default();
     let notes = episode.notes.iter().map(|(action, author, text)| format!("; {} by {author}: {text}", action.as_str()));
-    format!("{} since {}: {wrong}; {} harms{calm}{}", episode.incident_id, episode.opened_at, episode.harms, notes.collect::<String>())
+    format!(
+        "{} since {}: {wrong}; {}{calm}{}",
+        episode.incident_id,
+        episode.opened_at,
+        counted(episode.harms, "harm"),
+        notes.collect::<String>()
+    )
 }
 
 fn harm(known: &Agent, agent: &AgentId) -> Standing {
@@ -71,8 +85,7 @@ fn harm(known: &Agent, agent: &AgentId) -> Standing {
 fn burn(known: &Agent, agent: &AgentId, signal: Signal, policy: &Policy, now: Timestamp) -> Standing {
     let matter = format!("{signal} burn rate");
     let streams = known.versions.iter().map(|(ix, _)| Some(ix)).chain([None]);
-    let readings =
-        streams.flat_map(|version| policy.rows.iter().filter_map(move |row| known.burn.reading((version, signal), *row, now, policy)));
+    let readings = streams.flat_map(|version| known.burn.pages((version, signal), now, policy));
     let Some(fullest) = readings.max_by_key(|reading| (reading.bad * 1_000 / reading.n.max(1), reading.n)) else {
         let missing = format!("the policy sets no objective for {signal}: adopt one to have it watched");
         return Standing { missing: Some(missing), ..line(&matter, "not watched") };
@@ -95,18 +108,20 @@ fn burn(known: &Agent, agent: &AgentId, signal: Signal, policy: &Policy, now: Ti
 
 fn most_facts(known: &Agent, signal: Signal, policy: &Policy, now: Timestamp) -> Option<Reading> {
     let streams = known.versions.iter().map(|(ix, _)| Some(ix)).chain([None]);
-    let readings =
-        streams.flat_map(|version| policy.rows.iter().filter_map(move |row| known.burn.reading((version, signal), *row, now, policy)));
+    let readings = streams.flat_map(|version| known.burn.pages((version, signal), now, policy));
     readings.max_by_key(|reading| reading.n)
 }
 
 fn reading_in_words(reading: &Reading) -> String {
     let burn = rules::burn_rate(reading.bad, reading.n, reading.objective);
     let burn = burn.map_or_else(|| "none".to_owned(), |burn| format!("{burn:.1}"));
-    let minutes = reading.row.long_s / 60;
     format!(
-        "{} bad of {} within {minutes} min, burn rate {burn} of {}, objective {}",
-        reading.bad, reading.n, reading.row.factor, reading.objective
+        "{} bad of {} within {}, burn rate {burn} of {}, objective {}",
+        reading.bad,
+        reading.n,
+        span(reading.row.long_s),
+        reading.row.factor,
+        reading.objective
     )
 }
 
@@ -207,6 +222,9 @@ fn set_aside(known: &Agent) -> Vec<Standing> {
     let counts = [
         (tally.corrections, "corrections of outcomes", "the first outcome of a session is the one that is compared"),
         (tally.strays, "outcomes without a session", "no session.started with a version was known for them"),
+        (known.drift.crowded, "sessions on no chart", "more versions and segments were measured than an agent has charts for"),
+        (known.escalations.lost, "sessions without a word on escalation", "the escalation room did not look at them in time"),
+        (tally.given_up, "sessions given up", "they did not end in time: what their calls took is on no chart"),
         (tally.crowded, "sessions not compared", "more were under way, or more segments told apart, than an agent has room for"),
         (tally.afterwards, "rollbacks that failed afterwards", "their incident was over by then"),
     ];

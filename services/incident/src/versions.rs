@@ -73,6 +73,11 @@ impl Lane {
             Some(segment) => Self(digest("segment", segment.as_str())),
         }
     }
+
+    /// Whether it is that of sessions without a segment.
+    pub(crate) fn is_unnamed(self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// The first half of the digest by which records are told apart: two of one agent do not meet by accident.

@@ -84,12 +84,11 @@ impl Agent {
         }
     }
 
-    /// An incident is known to be less bad. Its mode stays until it is over: what was taken from the agent is given
-    /// back once, not step by step.
+    /// An incident is known to be less bad. Its mode stays until what asked for it is over: what was taken from the agent
+    /// is given back once, not step by step.
     pub(crate) fn eased(&mut self, incident: &IncidentId, level: Level) {
-        if let Some(episode) = self.episode.as_mut().filter(|episode| episode.incident == *incident) {
-            episode.level = level;
-        }
+        let episode = self.episode.as_mut().filter(|episode| episode.incident == *incident);
+        episode.into_iter().for_each(|episode| episode.level = level);
     }
 
     /// An incident is over: its proposals lapse, and the mode that it asked for ends. An open order lives on.
@@ -320,13 +319,14 @@ impl Agent {
     /// A proposal came home that this state never made.
     pub(crate) fn adopt_proposal(&mut self, record: &Record, body: &RollbackProposed) {
         // An incident that this state knows has its proposals already.
-        if self.episode.is_some() || self.enter(&body.incident_id, Level::P2).is_none() {
+        let level = if body.basis.rule == rules::P3 { Level::P3 } else { Level::P2 };
+        if self.episode.is_some() || self.enter(&body.incident_id, level).is_none() {
             return;
         }
         let mode =
             [Mode::Investigation, Mode::Reduced, Mode::HumanOnly].into_iter().find(|mode| Some(mode.as_str()) == body.mode.as_deref());
         let (from, to) = (body.from_version.clone(), body.to_version.clone());
-        let plan = Plan { level: Level::P2, rule: body.basis.rule.clone(), from, to, mode };
+        let plan = Plan { level, rule: body.basis.rule.clone(), from, to, mode };
         let cause = body.basis.causes.first().map_or_else(|| record.id.clone(), |cause| cause.as_str().into());
         if let Some(episode) = &mut self.episode {
             episode.propose(record.id.clone(), Proposal { plan, cause, accepted: false });

@@ -45,7 +45,7 @@ pub struct Rollback {
 
 impl Machine for Rollback {
     const SERVICE: &'static str = "rollback";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::OutcomeReported,
@@ -213,6 +213,10 @@ fn told(agent: &mut Agent, record: &Record, in_force: &InForce) -> Vec<Debt> {
             let told = Told { incident, level: *level, from_level: Some(*from_level), harms: *harms, version: version.as_ref() };
             agent.answer(key, record, &told, in_force)
         }
+        Body::IncidentEased(body) => {
+            agent.eased(&body.incident_id, body.level);
+            Vec::new()
+        }
         Body::IncidentResolved(body) => agent.resolved(key, record, &body.incident_id, in_force).into_iter().collect(),
         Body::ModeSet(body) => vec![agent.mode_set(key, record, body.mode, in_force)],
         Body::RollbackAccepted(body) => agent.accepted(key, record, &body.proposal_id, in_force),
@@ -233,7 +237,6 @@ fn told(agent: &mut Agent, record: &Record, in_force: &InForce) -> Vec<Debt> {
 /// What only adds to what is known.
 fn note(agent: &mut Agent, record: &Record, in_force: &InForce) {
     match &record.body {
-        Body::IncidentEased(body) => agent.eased(&body.incident_id, body.level),
         Body::VersionDeployed(body) => agent.versions.deployed(&body.version, &body.layers, record.offset),
         Body::OutcomeReported(body) if body.success.is_some() => {
             record.subject.iter().for_each(|session| agent.versions.count(session, record.offset, &in_force.policy));

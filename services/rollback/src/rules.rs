@@ -2,6 +2,9 @@
 
 use wire::{Automation, Level, Mode, VersionId};
 
+/// The rule of a P3: nothing else follows from one.
+pub(crate) const P3: &str = "p3";
+
 /// What an incident asks for at its level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -23,7 +26,7 @@ pub(crate) struct Situation {
 }
 
 /// P1: rollback and human-only mode. P2 that names a version: rollback. Other P2: reduced mode. Where nothing can be
-/// gone back to: human-only mode. P3 asks for nothing of this room yet.
+/// gone back to: human-only mode. P3: investigation mode, whichever version it names: nothing that a user would notice.
 pub(crate) fn wanted(situation: Situation) -> Wanted {
     let Situation { level, names_version, target, rolled_back } = situation;
     let may_roll_back = target && !rolled_back;
@@ -34,7 +37,7 @@ pub(crate) fn wanted(situation: Situation) -> Wanted {
         Level::P2 if names_version && may_roll_back => Wanted { rollback: true, mode: None, rule: "p2_names_version" },
         Level::P2 if names_version && !rolled_back => Wanted { rollback: false, mode: Some(Mode::HumanOnly), rule: "p2_without_target" },
         Level::P2 => Wanted { rollback: false, mode: Some(Mode::Reduced), rule: "p2" },
-        Level::P3 => Wanted { rollback: false, mode: None, rule: "p3" },
+        Level::P3 => Wanted { rollback: false, mode: Some(Mode::Investigation), rule: P3 },
     }
 }
 
@@ -67,6 +70,13 @@ mod tests {
     fn a_p2_asks_for_a_rollback_only_if_it_names_a_version() {
         assert_eq!(asked(Level::P2, true, true, false), (true, None));
         assert_eq!(asked(Level::P2, false, true, false), (false, Some(Mode::Reduced)));
+    }
+
+    #[test]
+    fn a_p3_asks_for_investigation_and_never_for_a_rollback() {
+        for (names_version, target, rolled_back) in [(false, false, false), (true, true, false), (true, true, true)] {
+            assert_eq!(asked(Level::P3, names_version, target, rolled_back), (false, Some(Mode::Investigation)));
+        }
     }
 
     #[test]

@@ -129,7 +129,12 @@ impl<'a> Trigger<'a> {
             to_version: order.to.clone(),
             sightings: i64::from(order.needed),
             effect_s,
-            summary: format!("{} serves {} again: acknowledged, and seen {} times in a row.", self.agent, order.to, order.needed),
+            summary: format!(
+                "{} serves {} again: acknowledged, and seen {} in a row.",
+                self.agent,
+                order.to,
+                counted(i64::from(order.needed), "time")
+            ),
             basis: self.basis("acknowledged_and_serving"),
         };
         self.debt(self.id(&self.opener, "rollback.verified", 0), body.into())
@@ -168,9 +173,10 @@ impl<'a> Trigger<'a> {
             outcomes: i64::from(outcomes),
             served_s,
             summary: format!(
-                "{version} of {} may be gone back to: {outcomes} outcomes, and {} hours without P1 and P2.",
+                "{version} of {} may be gone back to: {}, and {} without P1 and P2.",
                 self.agent,
-                served_s / 3_600
+                counted(i64::from(outcomes), "outcome"),
+                counted(served_s / 3_600, "hour")
             ),
             basis: self.basis("proven"),
         };
@@ -211,6 +217,11 @@ impl<'a> Trigger<'a> {
     }
 }
 
+/// So many of what is named in the singular.
+fn counted(n: i64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
 fn may(mode: Mode) -> &'static str {
     match mode {
         Mode::Normal => "may work as usual",
@@ -226,6 +237,7 @@ fn because(rule: &str) -> &'static str {
         "p1_again" => "P1, and this incident has had its rollback",
         "p1_without_target" | "p2_without_target" => "there is no version to go back to",
         "p2" => "P2",
+        "p3" => "P3",
         "after_verified" => "the rollback is verified, the incident is still open",
         "after_failed" => "the rollback failed",
         "resolved" => "the incident is resolved",

@@ -11,18 +11,29 @@ const QUIET_BYTES_MAX: usize = 1 << 10;
 
 #[test]
 fn a_quiet_agent_takes_at_most_a_kibibyte() {
-    const AGENTS: i64 = 10_000;
+    let bytes = quiet_bytes(10_000, false);
+    println!("{bytes} bytes per agent that tells whether its calls fail");
+    assert!(bytes <= QUIET_BYTES_MAX, "{bytes} bytes per agent");
+}
+
+#[test]
+fn a_quiet_agent_that_tells_what_its_calls_took_takes_little_more() {
+    let bytes = quiet_bytes(1_000, true);
+    println!("{bytes} bytes per agent that tells times, tokens and arguments too");
+    assert!(bytes <= QUIET_BYTES_MAX + QUIET_BYTES_MAX / 4, "{bytes} bytes per agent");
+}
+
+/// Bytes of an agent with 20 finished sessions, on average over so many. `tells`: what its calls took, and with what.
+fn quiet_bytes(agents: i64, tells: bool) -> usize {
     const SESSIONS: i64 = 20;
     let mut log = Log::new();
     for session in 0..SESSIONS {
-        for agent in 0..AGENTS {
-            log.now = Timestamp(log.begun.0 + (session * AGENTS + agent) * 60_000);
-            log.session(&format!("agent-{agent:05}"), session, session % 10 != 3);
+        for agent in 0..agents {
+            log.now = Timestamp(log.begun.0 + (session * agents + agent) * 600_000_000 / agents);
+            log.session(&format!("agent-{agent:05}"), session, session % 10 != 3, tells);
         }
     }
-    let bytes = log.bytes();
-    println!("{} bytes per agent, of {AGENTS} with {SESSIONS} finished sessions each", bytes / AGENTS as usize);
-    assert!(bytes <= AGENTS as usize * QUIET_BYTES_MAX, "{} bytes per agent", bytes / AGENTS as usize);
+    log.bytes() / agents as usize
 }
 
 /// The worst that a platform can do to one agent: every cap reached with the longest names that the door lets in.
@@ -38,7 +49,8 @@ fn a_hostile_agent_stays_within_its_bound() {
         for number in 17..80 {
             let called = wire::ModelCalled { version: Some(version(number)), latency_ms: Some(9.0), ..model(Some(true)) };
             log.long_fact("hostile", "s", called);
-            log.long_fact("hostile", "s", ToolReturned { version: Some(version(number)), ..tool(Some(true)) });
+            let error = Some(format!("{number:0>1000}"));
+            log.long_fact("hostile", "s", ToolReturned { version: Some(version(number)), error, ..tool(Some(true)) });
             if minute % 4 == 0 {
                 log.whole_session(&format!("{number}-{minute}"), number);
             }
@@ -48,6 +60,11 @@ fn a_hostile_agent_stays_within_its_bound() {
     for session in 0..crate::sessions::SESSIONS_MAX + 1_000 {
         log.long_start(&format!("open-{session}"), 17 + session % 63);
         log.long_fact("hostile", &format!("open-{session}"), tool(Some(true)));
+    }
+    for session in 0..130 {
+        for call in 0..8 * 13 {
+            log.long_fact("hostile", &format!("loop-{session}"), called_with(&format!("{}", call % 8)));
+        }
     }
     let (bytes, bound) = (log.bytes(), Incident::BYTES_PER_AGENT_MAX);
     println!("{bytes} bytes of one hostile agent, of at most {bound}");
@@ -79,13 +96,19 @@ impl Log {
     }
 
     /// A whole session with a few calls, ids as platforms give them.
-    fn session(&mut self, agent: &str, number: i64, success: bool) {
+    fn session(&mut self, agent: &str, number: i64, success: bool, tells: bool) {
         let session = format!("{agent}-session-{number}");
         let version = if number < 10 { "v1" } else { "v2" };
         let started = SessionStarted { version: Some(version.into()), segment: None, channel: None, environment: None };
         self.fact(agent, &session, started);
         for _ in 0..2 {
-            self.fact(agent, &session, wire::ModelCalled { version: None, ..model(Some(false)) });
+            let took = tells.then_some(700 + 90 * (number % 7));
+            let called =
+                wire::ModelCalled { tokens_in: took, tokens_out: took, latency_ms: took.map(|took| took as f64), ..model(Some(false)) };
+            self.fact(agent, &session, wire::ModelCalled { version: None, ..called });
+            if tells {
+                self.fact(agent, &session, called_with("{}"));
+            }
             self.fact(agent, &session, tool(Some(!success)));
         }
         self.fact(agent, &session, outcome(Some(success)));
@@ -134,6 +157,11 @@ impl Log {
         self.room.apply(&Record { partition: Partition(0), offset: Offset(self.next), appended: self.now, event });
         self.next += 1;
     }
+}
+
+fn called_with(arguments: &str) -> wire::ToolCalled {
+    let (tool, arguments) = ("lookup".to_owned(), Some(arguments.to_owned()));
+    wire::ToolCalled { tool, by: Role::Agent, call_id: None, arguments, turn: None, version: None }
 }
 
 fn tool(failed: Option<bool>) -> ToolReturned {

@@ -1,9 +1,11 @@
 //! The room over whole lives.
 
 mod calibration;
+mod drifting;
 mod life;
 mod memory;
 mod people;
 mod recovery;
 mod regression;
+mod slow;
 mod stories;

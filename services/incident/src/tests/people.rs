@@ -77,6 +77,44 @@ fn a_burn_that_a_person_resolved_and_that_goes_on_is_a_new_incident() {
 }
 
 #[test]
+fn a_silence_after_what_a_person_resolved_is_an_incident_with_ids_of_its_own() {
+    let mut life = Life::new();
+    life.beat(30);
+    life.harm(true);
+    resolve(&mut life);
+    life.wait_s(90);
+    assert_eq!(life.words(), ["opened P1 harm", "resolved resolved_by_person 1", "opened P2 silence"]);
+    assert_two_incidents(&life);
+}
+
+#[test]
+fn a_silence_after_what_the_log_says_is_over_is_an_incident_with_ids_of_its_own() {
+    let mut life = Life::new();
+    life.beat(30);
+    life.harm(true);
+    let before = life.room.clone();
+    let incident_id = incident_of(&life).as_str().into();
+    life.append(None, IncidentNoted { incident_id, action: NoteAction::Resolve, author: "ann".to_owned(), text: None }, 0);
+    let resolution = life.room.owed(life.frontier()).remove(0);
+    // A room that does not owe the resolution takes it from the log.
+    life.room = before;
+    life.apply(resolution.to_event("incident"));
+    life.said.push(resolution);
+    life.wait_s(90);
+    assert_eq!(life.words(), ["opened P1 harm", "resolved resolved_by_person 1", "opened P2 silence"]);
+    assert_two_incidents(&life);
+}
+
+fn assert_two_incidents(life: &Life) {
+    assert_ne!(life.said[0].id, life.said[2].id, "the log refuses another record of the same id");
+    let [first, second] = [0, 2].map(|place| match &life.said[place].body {
+        wire::Body::IncidentOpened(opened) => &opened.incident_id,
+        other => panic!("opened, not {:?}", other.kind()),
+    });
+    assert_ne!(first, second);
+}
+
+#[test]
 fn corrections_and_outcomes_of_nobodys_sessions_are_recorded() {
     let mut life = Life::new();
     life.session("s", "v1", None, true);

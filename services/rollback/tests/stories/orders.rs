@@ -100,10 +100,87 @@ fn a_baseline_declared_during_an_incident_is_what_an_aggravation_goes_back_to() 
 }
 
 #[test]
-fn a_p3_orders_nothing() {
+fn a_p3_orders_investigation_and_its_end_takes_it_back() {
     let mut story = Story::enforced();
     story.opened(10, Level::P3, Some("v2"));
-    assert_eq!(story.decisions(), []);
+    assert_eq!(story.decisions(), [Kind::ModeOrdered], "no rollback, although it names a version");
+    let Body::ModeOrdered(body) = &story.said(Kind::ModeOrdered)[0].body else { panic!("a mode") };
+    assert_eq!((body.mode, body.switched_off.len()), (Mode::Investigation, 0), "nothing that a user would notice");
+    story.resolved(700);
+    assert_eq!(story.modes(), [Mode::Investigation, Mode::Normal]);
+}
+
+#[test]
+fn a_p3_that_is_only_observed_is_proposed_and_orders_nothing_until_a_person_accepts() {
+    let mut story = Story::new();
+    story.sees(1, "v2");
+    story.opened(10, Level::P3, Some("v2"));
+    assert_eq!(story.decisions(), [Kind::RollbackProposed]);
+    let Body::RollbackProposed(body) = &story.said(Kind::RollbackProposed)[0].body else { panic!("a proposal") };
+    assert_eq!((body.mode.as_deref(), &body.to_version), (Some("investigation"), &None));
+}
+
+#[test]
+fn a_p3_that_becomes_a_p2_is_answered_as_one() {
+    let mut story = Story::enforced();
+    story.opened(10, Level::P3, None);
+    story.aggravated_from(20, Level::P3, Level::P2, None);
+    assert_eq!(story.modes(), [Mode::Investigation, Mode::Reduced]);
+    let mut named = Story::enforced();
+    named.opened(10, Level::P3, Some("v2"));
+    named.aggravated_from(20, Level::P3, Level::P2, Some("v2"));
+    assert_eq!(named.decisions(), [Kind::ModeOrdered, Kind::RollbackOrdered]);
+}
+
+#[test]
+fn what_a_p2_took_is_given_back_when_only_a_p3_is_left() {
+    let mut story = Story::enforced();
+    story.opened(10, Level::P2, None);
+    story.resolved(600);
+    story.opened_as(600, "what-is-left", Level::P3, None);
+    assert_eq!(story.modes(), [Mode::Reduced, Mode::Normal, Mode::Investigation]);
+}
+
+#[test]
+fn an_incident_that_is_known_to_be_less_bad_keeps_what_it_took_until_it_is_over() {
+    let mut story = Story::enforced();
+    story.opened(10, Level::P1, None);
+    story.eased(600, Level::P1, Level::P2);
+    assert_eq!(story.modes(), [Mode::HumanOnly]);
+}
+
+#[test]
+fn a_regression_beside_what_is_left_of_an_incident_is_taken_back_like_the_first() {
+    let mut story = Story::enforced();
+    story.opened(10, Level::P2, Some("v2"));
+    let id = story.order_id();
+    story.fact(20, facts::acknowledged(&id, true, Some("v1")));
+    (21..24).for_each(|at| story.sees(at, "v1"));
+    story.resolved(600);
+    story.opened_as(600, "what-is-left", Level::P3, None);
+    story.sees(700, "v3");
+    story.aggravated_as(800, "what-is-left", Level::P3, Level::P2, Some("v3"));
+    let orders = story.said(Kind::RollbackOrdered);
+    assert_eq!(orders.len(), 2);
+    assert_ne!(orders[0].id, orders[1].id);
+    let Body::RollbackOrdered(second) = &orders[1].body else { panic!("an order") };
+    assert_eq!((second.from_version.as_ref().map(|version| version.as_str()), second.to_version.as_str()), (Some("v3"), "v1"));
+}
+
+#[test]
+fn a_regression_beside_what_is_left_of_an_incident_is_proposed_like_the_first() {
+    let mut story = Story::enforced();
+    story.person(2, facts::automation(wire::Automation::Propose));
+    story.opened(10, Level::P2, Some("v2"));
+    story.resolved(600);
+    story.opened_as(600, "what-is-left", Level::P3, None);
+    story.sees(700, "v3");
+    story.aggravated_as(800, "what-is-left", Level::P3, Level::P2, Some("v3"));
+    let rollbacks = story.said(Kind::RollbackProposed).into_iter().filter_map(|said| match &said.body {
+        Body::RollbackProposed(body) => body.to_version.as_ref().map(|_| body.from_version.as_ref().map(ToString::to_string)),
+        _ => None,
+    });
+    assert_eq!(rollbacks.collect::<Vec<_>>(), [Some("v2".to_owned()), Some("v3".to_owned())]);
 }
 
 #[test]

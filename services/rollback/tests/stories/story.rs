@@ -72,11 +72,19 @@ impl Story {
     }
 
     pub(crate) fn aggravated(&mut self, at_s: i64, level: Level, version: Option<&str>) {
+        self.aggravated_from(at_s, Level::P2, level, version);
+    }
+
+    pub(crate) fn aggravated_from(&mut self, at_s: i64, from_level: Level, level: Level, version: Option<&str>) {
+        self.aggravated_as(at_s, INCIDENT, from_level, level, version);
+    }
+
+    pub(crate) fn aggravated_as(&mut self, at_s: i64, incident: &str, from_level: Level, level: Level, version: Option<&str>) {
         let body = IncidentAggravated {
             agent_id: AGENT.into(),
-            incident_id: INCIDENT.into(),
+            incident_id: incident.into(),
             level,
-            from_level: Level::P2,
+            from_level,
             provisional: false,
             version: version.map(Into::into),
             against: None,
@@ -84,6 +92,20 @@ impl Story {
             harms: 1,
             numbers: Numbers::default(),
             summary: "it got worse".to_owned(),
+            basis: basis(s(at_s)),
+        };
+        let event = self.incident_event(at_s, body);
+        self.tell(at_s, event);
+    }
+
+    pub(crate) fn eased(&mut self, at_s: i64, from_level: Level, level: Level) {
+        let body = IncidentEased {
+            agent_id: AGENT.into(),
+            incident_id: INCIDENT.into(),
+            level,
+            from_level,
+            harms: 0,
+            summary: "it got better".to_owned(),
             basis: basis(s(at_s)),
         };
         let event = self.incident_event(at_s, body);

@@ -1,0 +1,221 @@
+//! One chart: what a version's sessions of one segment measured at first, and how far they have drifted from it since.
+//!
+//! A one-sided CUSUM (Page, *Continuous inspection schemes*, Biometrika 41, 1954) of what a session adds to the evidence
+//! that the measure has grown: `S = max(0, S + added)`, told at `ln(run length)`. What is added has an expectation of at
+//! most 1 under the baseline once it is exponentiated, so that the average run length to a false alarm is at least the
+//! one asked for (Lorden, *Procedures for reacting to a change in distribution*, Ann. Math. Stat. 42, 1971; the run length
+//! of such charts: Siegmund, *Sequential Analysis*, 1985). See `rules.rs` and the README.
+
+use wire::RecordId;
+
+use crate::columns::columns;
+use crate::policy::Policy;
+use crate::rules::{self, Line};
+
+/// Records that a chart keeps as evidence.
+const EVIDENCE_MAX: usize = 4;
+
+/// Sessions of the agent in a row, none of which was of a version in a segment, after which what drifted there is over.
+pub(crate) const UNSERVED_MAX: u32 = 200;
+
+/// What a session measured: 0 or 1 of a share, the bucket of an amount ([`rules::bucket`]).
+pub(crate) type Measured = u8;
+
+/// The chart of one measure of one version in one segment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Chart {
+    /// The first observations, until there are enough: how often each value was seen, in order of values.
+    first: Vec<(Measured, u32)>,
+    /// What came of them.
+    pub(crate) baseline: Option<Baseline>,
+    run: Run,
+    /// Latched: it drifted, and has not come back.
+    pub(crate) firing: bool,
+    /// Sessions of the agent in a row that were none of its version in its segment, since it drifted.
+    unserved: u32,
+}
+
+/// What was normal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Baseline {
+    /// Observations.
+    pub(crate) n: u32,
+    /// Their mean, of buckets where it is an amount.
+    pub(crate) mean: f32,
+    line: Line,
+}
+
+/// Observations since the statistic was last zero: Page's estimate of since when it drifts.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Run {
+    statistic: f32,
+    n: u32,
+    sum: u64,
+    evidence: Vec<RecordId>,
+}
+
+/// What a chart shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Drifted {
+    pub(crate) baseline: Baseline,
+    pub(crate) statistic: f64,
+    pub(crate) threshold: f64,
+    /// Observations since it began to drift, and their mean.
+    pub(crate) n: u32,
+    pub(crate) mean: f64,
+}
+
+columns!(Chart { first, baseline, run, firing, unserved });
+columns!(Baseline { n, mean, line });
+columns!(Run { statistic, n, sum, evidence });
+
+// === impl Chart ===
+
+impl Chart {
+    /// One more session. What the chart shows, if it has just drifted so far that it must be told.
+    pub(crate) fn observe(&mut self, measured: Measured, is_share: bool, id: &RecordId, policy: &Policy) -> Option<Drifted> {
+        let Some(baseline) = self.baseline else {
+            self.learn(measured, is_share, policy);
+            return None;
+        };
+        let threshold = threshold(policy);
+        let added = baseline.line.at(f64::from(measured));
+        let statistic = (f64::from(self.run.statistic) + added).min(threshold);
+        if statistic <= 0.0 {
+            self.run = Run::default();
+        } else {
+            self.run.statistic = statistic as f32;
+            self.run.n = self.run.n.saturating_add(1);
+            self.run.sum += u64::from(measured);
+            // Evidence is worth its bytes once there is something to prove.
+            if added > 0.0 && statistic > threshold / 2.0 {
+                if self.run.evidence.len() == EVIDENCE_MAX {
+                    self.run.evidence.remove(0);
+                }
+                self.run.evidence.push(id.clone());
+            }
+        }
+        // Between half the threshold and the whole it neither begins nor ends.
+        self.firing &= statistic > threshold / 2.0;
+        let drifts = statistic >= threshold && !self.firing;
+        self.firing |= drifts;
+        self.unserved = if self.firing { self.unserved } else { 0 };
+        // As it crossed, before it is rounded to be kept.
+        self.shows(policy).filter(|_| drifts).map(|shown| Drifted { statistic, ..shown })
+    }
+
+    /// What it shows now; `None` as long as it has no baseline.
+    pub(crate) fn shows(&self, policy: &Policy) -> Option<Drifted> {
+        let baseline = self.baseline?;
+        let mean = if self.run.n == 0 { f64::from(baseline.mean) } else { self.run.sum as f64 / f64::from(self.run.n) };
+        Some(Drifted { baseline, statistic: f64::from(self.run.statistic), threshold: threshold(policy), n: self.run.n, mean })
+    }
+
+    /// Records that show it.
+    pub(crate) fn evidence(&self) -> &[RecordId] {
+        &self.run.evidence
+    }
+
+    /// Observations of its baseline so far.
+    pub(crate) fn learned(&self) -> u64 {
+        self.baseline.map_or_else(|| self.first.iter().map(|(_, n)| u64::from(*n)).sum(), |baseline| u64::from(baseline.n))
+    }
+
+    /// The incident is over: if it drifts on, it is told again.
+    pub(crate) fn settle(&mut self) {
+        self.run = Run::default();
+        self.firing = false;
+        self.unserved = 0;
+    }
+
+    /// The agent started a session, of this chart's version and segment or not. One that drifted and is served no more has
+    /// nothing left to show that it came back: from [`UNSERVED_MAX`] on it is put out.
+    pub(crate) fn saw_start(&mut self, is_own: bool) {
+        if !self.firing {
+            return;
+        }
+        self.unserved = if is_own { 0 } else { self.unserved + 1 };
+        if self.unserved >= UNSERVED_MAX {
+            self.settle();
+        }
+    }
+
+    fn learn(&mut self, measured: Measured, is_share: bool, policy: &Policy) {
+        match self.first.binary_search_by_key(&measured, |(value, _)| *value) {
+            Ok(place) => self.first[place].1 += 1,
+            Err(place) => self.first.insert(place, (measured, 1)),
+        }
+        if self.learned() < policy.drift_baseline {
+            return;
+        }
+        let first = std::mem::take(&mut self.first);
+        let n: u32 = first.iter().map(|(_, n)| n).sum();
+        let sum: f64 = first.iter().map(|(value, n)| f64::from(*value) * f64::from(*n)).sum();
+        let line = match is_share {
+            true => rules::share_line(sum, f64::from(n), policy.drift_odds),
+            false => rules::amount_line(&first, policy.drift_shift_sd),
+        };
+        self.baseline = Some(Baseline { n, mean: (sum / f64::from(n)) as f32, line });
+    }
+}
+
+/// The statistic at which drift is told.
+fn threshold(policy: &Policy) -> f64 {
+    policy.drift_run_length.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::bucket;
+
+    #[test]
+    fn nothing_drifts_before_the_baseline_is_whole_whatever_happens() {
+        let mut chart = Chart::default();
+        for session in 0..100 {
+            assert_eq!(chart.observe(bucket(10.0 + f64::from(session * session)), false, &"s".into(), &Policy::default()), None);
+        }
+        assert_eq!((chart.learned(), chart.baseline.is_some()), (100, true));
+    }
+
+    #[test]
+    fn a_doubled_time_is_told_once_and_is_over_when_it_has_come_back() {
+        let policy = Policy::default();
+        let mut chart = learned(|session| 900.0 + f64::from(session % 10) * 40.0);
+        let told = (0..40).filter_map(|_| chart.observe(bucket(2_100.0), false, &"slow".into(), &policy)).collect::<Vec<_>>();
+        assert_eq!(told.len(), 1);
+        assert!(rules::amount(told[0].mean) > 1.8 * rules::amount(f64::from(told[0].baseline.mean)), "{told:?}");
+        assert!(chart.firing && !chart.evidence().is_empty() && chart.evidence().len() <= EVIDENCE_MAX);
+        let back = (0..200).position(|_| {
+            chart.observe(bucket(900.0), false, &"fine".into(), &policy);
+            !chart.firing
+        });
+        assert!(back.is_some_and(|sessions| sessions > 0), "one good session is no recovery: {back:?}");
+    }
+
+    #[test]
+    fn one_absurd_session_is_no_drift() {
+        let mut chart = learned(|session| 900.0 + f64::from(session % 10) * 40.0);
+        for _ in 0..20 {
+            assert_eq!(chart.observe(bucket(6e8), false, &"absurd".into(), &Policy::default()), None);
+            (0..20).for_each(|_| assert_eq!(chart.observe(bucket(950.0), false, &"fine".into(), &Policy::default()), None));
+        }
+    }
+
+    #[test]
+    fn failures_that_grow_from_a_tenth_to_a_half_are_drift() {
+        let policy = Policy::default();
+        let mut chart = Chart::default();
+        (0..100).for_each(|session| assert_eq!(chart.observe(u8::from(session % 10 == 0), true, &"s".into(), &policy), None));
+        let told = (0..200).find_map(|session| Some((session, chart.observe(u8::from(session % 2 == 0), true, &"s".into(), &policy)?)));
+        let (session, drifted) = told.expect("told");
+        assert!((10..80).contains(&session), "after {session} sessions");
+        assert!((0.45..0.6).contains(&drifted.mean) && (f64::from(drifted.baseline.mean) - 0.1).abs() < 1e-6, "{drifted:?}");
+    }
+
+    fn learned(measured: impl Fn(u32) -> f64) -> Chart {
+        let mut chart = Chart::default();
+        (0..100).for_each(|session| assert_eq!(chart.observe(bucket(measured(session)), false, &"s".into(), &Policy::default()), None));
+        chart
+    }
+}

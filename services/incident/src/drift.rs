@@ -1,0 +1,186 @@
+//! Drift: versions whose sessions are no longer what they were.
+//!
+//! Each version is compared with itself: the first sessions of it in a segment say what is normal there. Segments are
+//! never pooled, so that a shift of the mix between easy and hard tasks neither looks like drift nor hides it.
+
+use std::collections::BTreeMap;
+
+use wire::{Numbers, RecordId};
+
+use crate::burn::signed;
+use crate::chart::{Chart, Drifted, Measured};
+use crate::columns::columns;
+use crate::policy::{Measure, Policy};
+use crate::rules;
+use crate::versions::{Ix, Lane};
+
+/// Charts of one agent. A further one takes the place of those of the version that has been away longest, but of none that
+/// has drifted; if no version is away, it is not kept.
+pub(crate) const CHARTS_MAX: usize = 256;
+
+/// The charts of one agent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Drift {
+    charts: BTreeMap<Measure, BTreeMap<(Ix, Lane), Chart>>,
+    /// Observations that no chart was left for.
+    pub(crate) crowded: u64,
+    /// Sessions that the agent started, and how many these were when each version last started one.
+    starts: u64,
+    served: BTreeMap<Ix, u64>,
+}
+
+columns!(Drift { charts, crowded, starts, served });
+
+// === impl Drift ===
+
+impl Drift {
+    /// A session of a version in a segment measured this. What has drifted by it, with the records that show it.
+    pub(crate) fn observe(
+        &mut self,
+        measure: Measure,
+        (version, lane): (Ix, Lane),
+        measured: Measured,
+        id: &RecordId,
+        policy: &Policy,
+    ) -> Option<(Drifted, Vec<RecordId>)> {
+        if !policy.drifts.contains(&measure) || !self.makes_room(measure, (version, lane), policy) {
+            return None;
+        }
+        let chart = self.charts.entry(measure).or_default().entry((version, lane)).or_default();
+        let drifted = chart.observe(measured, measure.is_share(), id, policy)?;
+        Some((drifted, chart.evidence().to_vec()))
+    }
+
+    /// A session of a version in a segment started: what drifted elsewhere was not served by it.
+    pub(crate) fn saw_start(&mut self, version: Ix, lane: Lane) {
+        self.starts += 1;
+        self.served.insert(version, self.starts);
+        self.charts.values_mut().flatten().for_each(|(of, chart)| chart.saw_start(*of == (version, lane)));
+    }
+
+    /// Whether a version drifts by a measure, in any segment.
+    pub(crate) fn is_firing(&self, measure: Measure, version: Option<Ix>) -> bool {
+        self.of(measure).any(|((of, _), chart)| Some(*of) == version && chart.firing)
+    }
+
+    /// The charts of a measure.
+    pub(crate) fn of(&self, measure: Measure) -> impl Iterator<Item = (&(Ix, Lane), &Chart)> {
+        self.charts.get(&measure).into_iter().flatten()
+    }
+
+    /// A person says that it is dealt with: what drifted is the new normal, and its baseline begins here.
+    pub(crate) fn begin_anew(&mut self) {
+        self.each().filter(|chart| chart.firing).for_each(|chart| *chart = Chart::default());
+    }
+
+    /// An incident is over: what drifts on is told again.
+    pub(crate) fn settle(&mut self) {
+        self.each().filter(|chart| chart.firing).for_each(Chart::settle);
+    }
+
+    /// Stops watching what a policy no longer asks for: if it is asked for again, its baselines begin then.
+    pub(crate) fn watch_only(&mut self, policy: &Policy) {
+        self.charts.retain(|measure, _| policy.drifts.contains(measure));
+    }
+
+    /// Forgets a version, and what drifted of it.
+    pub(crate) fn forget_version(&mut self, version: Ix) {
+        self.charts.values_mut().for_each(|charts| charts.retain(|(of, _), _| *of != version));
+        self.served.remove(&version);
+    }
+
+    fn each(&mut self) -> impl Iterator<Item = &mut Chart> {
+        self.charts.values_mut().flat_map(BTreeMap::values_mut)
+    }
+
+    fn makes_room(&mut self, measure: Measure, key: (Ix, Lane), policy: &Policy) -> bool {
+        let known = self.charts.get(&measure).is_some_and(|charts| charts.contains_key(&key));
+        if known || self.charts.values().map(BTreeMap::len).sum::<usize>() < CHARTS_MAX {
+            return true;
+        }
+        let calm = self.charts.values().flatten().filter(|(_, chart)| !chart.firing).map(|((version, _), _)| *version);
+        let last_start = |version: &Ix| self.served.get(version).copied().unwrap_or(0);
+        let away = calm.filter(|version| *version != key.0 && self.starts - last_start(version) >= policy.away_sessions);
+        let Some(oldest) = away.min_by_key(|version| (last_start(version), *version)) else {
+            self.crowded += 1;
+            return false;
+        };
+        self.charts.values_mut().for_each(|charts| charts.retain(|(of, _), chart| *of != oldest || chart.firing));
+        true
+    }
+}
+
+// === impl Drifted ===
+
+impl Drifted {
+    /// The numbers as a decision carries them.
+    pub(crate) fn numbers(&self, measure: Measure) -> Numbers {
+        Numbers {
+            n: Some(i64::from(self.n)),
+            statistic: Some(self.statistic),
+            threshold: Some(self.threshold),
+            mean: Some(in_units(measure, self.mean)),
+            baseline_mean: Some(in_units(measure, f64::from(self.baseline.mean))),
+            baseline_n: Some(signed(u64::from(self.baseline.n))),
+            ..Numbers::default()
+        }
+    }
+
+    /// From what to what, in words.
+    pub(crate) fn in_words(&self, measure: Measure) -> String {
+        let (from, to) = (in_units(measure, f64::from(self.baseline.mean)), in_units(measure, self.mean));
+        match measure {
+            Measure::Latency => format!("from about {from:.0} to {to:.0} ms"),
+            Measure::Tokens => format!("from about {from:.0} to {to:.0}"),
+            Measure::Outcome | Measure::Escalation => format!("from {:.1} to {:.1} %", from * 100.0, to * 100.0),
+        }
+    }
+}
+
+fn in_units(measure: Measure, mean: f64) -> f64 {
+    if measure.is_share() { mean } else { rules::amount(mean) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::versions::Versions;
+    use wire::{Segment, Timestamp};
+
+    const MEASURE: Measure = Measure::Latency;
+
+    #[test]
+    fn charts_of_two_versions_that_serve_side_by_side_do_not_evict_each_other() {
+        let (mut drift, [old, new]) = (Drift::default(), two_versions());
+        (0..130).for_each(|segment| [old, new].into_iter().for_each(|version| serve(&mut drift, version, segment, 70)));
+        assert_eq!((drift.of(MEASURE).count(), drift.crowded), (CHARTS_MAX, 4), "what there is no room for is counted");
+        (0..130).for_each(|segment| [old, new].into_iter().for_each(|version| serve(&mut drift, version, segment, 70)));
+        assert!(drift.of(MEASURE).all(|(_, chart)| chart.learned() == 2), "and every chart that was begun learns on");
+    }
+
+    #[test]
+    fn a_version_that_has_been_away_gives_way_but_for_what_drifted_of_it() {
+        let (mut drift, [old, new]) = (Drift::default(), two_versions());
+        (1..256).for_each(|segment| serve(&mut drift, old, segment, 70));
+        (0..100).for_each(|_| serve(&mut drift, old, 0, 70));
+        (0..40).for_each(|_| serve(&mut drift, old, 0, 90));
+        assert!(drift.is_firing(MEASURE, Some(old)));
+        // Nine sessions are not away yet.
+        (0..9).for_each(|segment| serve(&mut drift, new, segment, 70));
+        assert_eq!((drift.of(MEASURE).count(), drift.crowded), (CHARTS_MAX, 9));
+        serve(&mut drift, new, 9, 70);
+        assert_eq!(drift.of(MEASURE).map(|((version, _), _)| *version).collect::<Vec<_>>(), [old, new]);
+        assert!(drift.is_firing(MEASURE, Some(old)), "what drifted is never evicted");
+    }
+
+    fn serve(drift: &mut Drift, version: Ix, segment: u32, measured: Measured) {
+        let lane = Lane::of(Some(&Segment::from(format!("segment-{segment}"))));
+        drift.saw_start(version, lane);
+        drift.observe(MEASURE, (version, lane), measured, &"s".into(), &Policy::default());
+    }
+
+    fn two_versions() -> [Ix; 2] {
+        let mut versions = Versions::default();
+        ["v1", "v2"].map(|version| versions.admit(&version.into(), Timestamp::MIN, &[]).0)
+    }
+}
