@@ -36,9 +36,12 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "rooms: wire"               cargo test $(HOUSE) --test wire
 	@$(PART) "rooms: log, pump and room" cargo test $(HOUSE) --test log --test pump --test room
 	@$(PART) "rooms: gateway"            cargo test $(HOUSE) --test gateway
-	@$(PART) "rooms: laws and stories"   cargo test $(HOUSE) --test laws --test stories
+	@$(PART) "rooms: laws and stories"   cargo test $(HOUSE) --test laws --test stories --test escalation
 	@$(PART) "simulation"                cargo test --package sim --package runtime --test sim --test mutants -- --nocapture
-	@$(PART) "end to end: command"       cargo test $(HOUSE) --test cli
+	@$(PART) "end to end: command"       cargo test $(HOUSE) --test cli --test policy --test fleet
+	@$(PART) "end to end: archive"       cargo test $(HOUSE) --test audit -- --nocapture
+	@$(PART) "end to end: keys"          cargo test $(HOUSE) --test keys
+	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
 	@$(PART) --summary
 

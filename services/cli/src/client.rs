@@ -5,7 +5,9 @@ mod lines;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use reqwest::{Response, StatusCode};
+use gateway::keys::Secret;
+use reqwest::{RequestBuilder, Response, StatusCode};
+use runtime::Code;
 use serde_json::Value;
 
 use crate::failure::{Exit, Failure};
@@ -28,6 +30,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    key: Option<Secret>,
 }
 
 // === impl Client ===
@@ -51,7 +54,13 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|error| Failure::internal(format!("cannot make a client: {error}")))?;
-        Ok(Self { http, base: url.trim_end_matches('/').to_owned() })
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), key: None })
+    }
+
+    /// The same client, which sends this key with every request.
+    #[must_use]
+    pub fn with_key(self, key: Option<Secret>) -> Self {
+        Self { key, ..self }
     }
 
     /// The address, without a slash at its end.
@@ -65,13 +74,15 @@ impl Client {
     /// [`Rejected`].
     pub async fn publish(&self, events: &[Value]) -> Result<Published, Rejected> {
         for attempt in 1.. {
-            let request = self.http.post(format!("{}/v1/events", self.base)).timeout(ANSWER_TIMEOUT);
+            let request = self.keyed(self.http.post(format!("{}/v1/events", self.base))).timeout(ANSWER_TIMEOUT);
             let body = serde_json::to_vec(events).map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
             let sent = request.header("content-type", "application/cloudevents-batch+json").body(body).send().await;
             let answer = sent.map_err(|error| self.unreachable(&error))?;
             match answer.status() {
                 StatusCode::ACCEPTED => return Ok(published(events.len(), &body_of(answer).await)),
-                StatusCode::SERVICE_UNAVAILABLE if attempt < BUSY_TRIES => tokio::time::sleep(retry_after(&answer)).await,
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS if attempt < BUSY_TRIES => {
+                    tokio::time::sleep(retry_after(&answer)).await
+                }
                 status => return Err(rejected(status, &body_of(answer).await)),
             }
         }
@@ -112,12 +123,20 @@ impl Client {
         answer.json().await.map_err(|error| Failure::internal(format!("cannot read the answer of {path}: {error}")))
     }
 
+    /// How the rooms of the process at the address stand, as `/readyz` says it, whether they are ready or not.
+    ///
+    /// # Errors
+    /// When Reeve does not answer.
+    pub async fn readiness(&self) -> Result<Value, Failure> {
+        Ok(body_of(self.send("/readyz", &[]).await?).await)
+    }
+
     /// The orders of an agent as server-sent events, from after `last_event_id` on.
     ///
     /// # Errors
     /// When Reeve does not answer.
     pub async fn orders(&self, agent: &str, last_event_id: Option<&str>) -> Result<Lines, Failure> {
-        let mut request = self.http.get(format!("{}/v1/agents/{}/orders", self.base, segment(agent)));
+        let mut request = self.keyed(self.http.get(format!("{}/v1/agents/{}/orders", self.base, segment(agent))));
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
@@ -133,7 +152,14 @@ impl Client {
     async fn send(&self, path: &str, query: &[(&str, String)]) -> Result<Response, Failure> {
         let pairs: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", segment(value))).collect();
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
-        self.http.get(format!("{}{path}{query}", self.base)).send().await.map_err(|error| self.unreachable(&error))
+        self.keyed(self.http.get(format!("{}{path}{query}", self.base))).send().await.map_err(|error| self.unreachable(&error))
+    }
+
+    fn keyed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.bearer_auth(key.reveal()),
+            None => request,
+        }
     }
 
     async fn checked(&self, answer: Response) -> Result<Response, Failure> {
@@ -202,6 +228,13 @@ fn published(events: usize, answer: &Value) -> Published {
 /// Reads problem details (RFC 9457): every fault that is listed, or the one sentence that is told.
 fn rejected(status: StatusCode, problem: &Value) -> Rejected {
     let faults = problem.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return Rejected::Failed(not_allowed(status, faults));
+    }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        let detail = problem.get("detail").and_then(Value::as_str).unwrap_or_default();
+        return Rejected::Failed(Failure::new(Exit::TryAgain, format!("Reeve answers {status}: {detail}")));
+    }
     if !faults.is_empty() {
         return Rejected::Faults(faults.iter().map(fault).collect());
     }
@@ -217,6 +250,18 @@ fn rejected(status: StatusCode, problem: &Value) -> Rejected {
         _ => Exit::Internal,
     };
     Rejected::Failed(Failure::new(exit, sentence))
+}
+
+/// A key that is missing, no good, or not for this: no fault of any event, though an event may be what it is not for.
+fn not_allowed(status: StatusCode, faults: &[Value]) -> Failure {
+    let told = |found: &Value| match (found.get("index"), fault(found).1) {
+        (Some(index), detail) => format!("event {index} of the request: {detail}"),
+        (None, detail) => detail,
+    };
+    match faults {
+        [only] if only.get("index").is_none() => Failure::coded(Code::KeyUnusable, format!("Reeve answers {status}: {}", told(only))),
+        faults => Failure::coded(Code::KeyUnusable, format!("Reeve answers {status}")).with_lines(faults.iter().map(told).collect()),
+    }
 }
 
 fn fault(fault: &Value) -> (usize, String) {

@@ -16,7 +16,7 @@ pub(crate) use tree::numbers;
 
 const EXAMPLES: &str = "\
 Examples:
-  reeve explain 5c0b6a0e-...          a decision, an incident, or any other record
+  reeve explain 5c0b6a0e-...          a decision, an incident, an escalation, or any record
   reeve explain 5c0b6a0e-... --json   the same as one JSON object";
 
 /// Decisions in a row that are followed back; a log holds no longer chain, because rooms stop earlier.
@@ -30,7 +30,7 @@ const RECORDS_MAX: usize = 2_000;
 pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// Id of the record, or of an incident.
+    /// Id of the record, of an incident or of an escalation.
     id: String,
     /// Print one JSON object: each record with its `causes`.
     #[arg(long)]
@@ -107,13 +107,13 @@ async fn with_id(target: &Target, id: &str) -> Result<Option<Value>, Failure> {
     target.events(&filter).await?.next().await.transpose()
 }
 
-/// People know an incident by its own id.
-async fn opening_of(target: &Target, incident: &str) -> Result<Option<Value>, Failure> {
-    let kinds = vec!["incident.opened".to_owned()];
+/// People know an incident and an escalation by their own ids.
+async fn opening_of(target: &Target, episode: &str) -> Result<Option<Value>, Failure> {
+    let kinds = vec!["incident.opened".to_owned(), "escalation.raised".to_owned()];
     let mut events = target.events(&Filter { kinds, ..Filter::default() }).await?;
     while let Some(event) = events.next().await {
         let event = event?;
-        if text(&event, "/data/incident_id") == incident {
+        if ["/data/incident_id", "/data/escalation_id"].iter().any(|id| text(&event, id) == episode) {
             return Ok(Some(event));
         }
     }
@@ -121,5 +121,5 @@ async fn opening_of(target: &Target, incident: &str) -> Result<Option<Value>, Fa
 }
 
 fn unknown(id: &str) -> Failure {
-    Failure::unknown(format!("no record and no incident has the id {id}; `reeve tail --json` tells the ids of all"))
+    Failure::unknown(format!("no record, no incident and no escalation has the id {id}; `reeve tail --json` tells the ids of all"))
 }

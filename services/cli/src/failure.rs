@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use ::audit::archive::ArchiveError;
+use gateway::keys::KeysError;
 use runtime::config::ConfigError;
 use runtime::decide::StartError;
 use runtime::errors::{Code, Coded, chain};
@@ -156,4 +158,4 @@ macro_rules! coded {
     )+};
 }
 
-coded! { LogError AppendError PumpError RoomError ConfigError StartError }
+coded! { KeysError LogError AppendError PumpError RoomError ConfigError StartError ArchiveError }

@@ -3,17 +3,20 @@
 //! It knows nothing of Reeve's insides: whatever it can do, any platform can. `reeve up --fleet` runs it in the same
 //! program, `reeve fleet` against any Reeve.
 
+mod acts;
 mod agent;
 mod known;
 mod orders;
 mod outbox;
+mod people;
 mod scenario;
 mod sessions;
 
 use runtime::Shutdown;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::client::Client;
+use crate::credential::KeyArgs;
 use crate::failure::Failure;
 use crate::fleet::agent::Agent;
 use crate::fleet::known::Known;
@@ -27,6 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   reeve fleet --scenario bad-deploy         one agent's new version goes bad
   reeve fleet --scenario slow --agents 5    the rollback is acknowledged too late
+  reeve fleet --scenario angry-customers    people are called, and some of them come
   reeve fleet --url http://127.0.0.1:4781 --scenario healthy --rate 10";
 
 /// Agents of one fleet: each is a connection that listens for orders.
@@ -39,6 +43,8 @@ pub(crate) struct Args {
     /// Address of a running Reeve.
     #[arg(long, env = "REEVE_URL", default_value = DEFAULT_URL, value_name = "URL")]
     url: String,
+    #[command(flatten)]
+    key: KeyArgs,
     /// What happens.
     #[arg(long, value_enum, default_value_t = Scenario::Healthy)]
     scenario: Scenario,
@@ -74,13 +80,14 @@ pub(crate) struct Fleet {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let client = Client::new(&args.url)?;
+    let client = Client::new(&args.url)?.with_key(args.key.secret()?);
     client.standing(None).await?;
     let wish = Shutdown::new();
     wish.on_signals()?;
     let (stop, stopped) = watch::channel(false);
     let fleet = Fleet { client, scenario: args.scenario, size: args.size, tells: true };
-    output::line(format!("{} agents report to {}: {}. Ctrl-C ends it.", fleet.size.agents, args.url, fleet.scenario.in_words()))?;
+    let (agents, verb) = (output::counted(fleet.size.agents as u64, "agent"), if fleet.size.agents == 1 { "reports" } else { "report" });
+    output::line(format!("{agents} {verb} to {}: {}. Ctrl-C ends it.", args.url, fleet.scenario.in_words()))?;
     let life = tokio::spawn(fleet.live(stopped));
     wish.wait().await;
     stop.send_replace(true);
@@ -108,8 +115,14 @@ impl Fleet {
         for (index, (name, known)) in known.into_iter().enumerate() {
             let scenario = if index == struck { self.scenario } else { Scenario::Healthy };
             let orders = orders::listen(self.client.clone(), name.clone(), known.last_order.clone(), stopped.clone());
+            let returned = if scenario.has_people() {
+                people::attend(self.client.clone(), name.clone(), outbox.sender(), stopped.clone())
+            } else {
+                // Nobody ever gives a session back.
+                mpsc::channel(1).1
+            };
             let agent = Agent::new(&name, known, scenario, &self.size, index as u64, &run, outbox.sender(), self.tells);
-            lives.spawn(agent.live(orders, stopped.clone()));
+            lives.spawn(agent.live(orders, returned, stopped.clone()));
         }
         while lives.join_next().await.is_some() {}
         outbox.close().await;

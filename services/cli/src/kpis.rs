@@ -85,7 +85,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 
 /// The figures as a table; counts by name are indented below their figure.
 fn table(report: &Report) -> Result<(), Failure> {
-    let value = serde_json::to_value(report).map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
+    let mut value = serde_json::to_value(report).map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
+    if report.tells_no_outcome() {
+        leave_outcomes_out(&mut value);
+    }
     let mut table = output::table(["FIGURE", "VALUE"]);
     for (name, figure) in ORDER.iter().filter_map(|name| Some((name, value.get(name)?))) {
         match figure {
@@ -104,6 +107,16 @@ fn table(report: &Report) -> Result<(), Failure> {
         }
     }
     output::line(table.trim_fmt())
+}
+
+/// Counts of what nobody told are no figures: zero successes would read as nothing but failures.
+fn leave_outcomes_out(figures: &mut Value) {
+    for figure in ["success", "failure"] {
+        figures[figure] = Value::Null;
+    }
+    for served in figures["versions"].as_object_mut().into_iter().flat_map(|versions| versions.values_mut()) {
+        served["success"] = Value::Null;
+    }
 }
 
 fn shown(figure: &Value) -> String {

@@ -3,15 +3,20 @@
 //! `up` runs every room in this one program; all other verbs speak to a Reeve that runs somewhere ([`target`]), or open
 //! the embedded log themselves. Tables are for people, `--json` is for scripts, and the exit codes are documented.
 
+mod audit;
 pub mod client;
+pub mod credential;
 mod explain;
 pub mod fact;
 pub mod failure;
 mod fleet;
 mod import;
+mod keys;
 mod kpis;
 pub mod output;
+mod policy;
 mod publish;
+mod rooms;
 mod runbook;
 mod sentence;
 mod standing;
@@ -39,6 +44,8 @@ Exit codes:
   73  the disk is full or may not be written
   74  the log's storage fails
   75  held by another program, or too busy: try again
+  77  the API key does not allow it, or there is none
+  78  the API keys cannot be trusted
 
 Every error is told as `error: ...`; one with a code, such as `error RV0002: ...`, has
 a page: `reeve runbook RV0002` says what it means and what to do.";
@@ -87,6 +94,15 @@ enum Command {
     /// Accept what Reeve proposed.
     #[command(subcommand)]
     Rollback(words::Rollback),
+    /// Prove that the archive holds every record of the log, unaltered.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Say who may publish and read over HTTP.
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Check, try, adopt and show what the rooms go by.
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Print what an error code means and what to do.
     Runbook(runbook::Args),
 }
@@ -129,6 +145,9 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Quarantine(word) => word.say().await,
             Command::Automation(word) => word.say().await,
             Command::Rollback(word) => word.say().await,
+            Command::Audit(verb) => verb.run().await,
+            Command::Keys(keys) => keys.run(),
+            Command::Policy(policy) => policy.run().await,
             Command::Runbook(args) => runbook::run(&args),
         }
     })

@@ -70,6 +70,11 @@ pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// So many of something: `1 session`, `2 sessions`.
+pub fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// An RFC 3339 time to the millisecond, always as long: what a line of a list begins with.
 pub fn moment(rfc3339: &str) -> String {
     let Some((second, rest)) = rfc3339.split_at_checked(19) else { return rfc3339.to_owned() };

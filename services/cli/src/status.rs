@@ -63,14 +63,44 @@ fn tell_all(report: &Report, target: &Target) -> Result<(), Failure> {
             if matches!(target, Target::Url(_)) { format!(", or try `{me} fleet --scenario bad-deploy{option}`") } else { String::new() };
         return output::line(format!("no agent is known yet: publish facts with `{me} publish FILE{option}`{demo}"));
     }
-    let mut table = output::table(["AGENT", "SERVES", "MODE", "AUTOMATION", "INCIDENT"]);
+    let mut table = output::table(["AGENT", "SERVES", "MODE", "AUTOMATION", "INCIDENT", "ESCALATIONS", "SESSIONS", "TOKENS/MIN", "BUDGET"]);
     for agent in &report.agents {
-        let state = |matter| agent.matter(matter).map_or("-", |standing| standing.state.as_str());
-        table.add_row([&agent.agent, state("serving version"), state("mode"), state("automation"), state("incident")]);
+        let state = |matter| agent.matter(matter).map_or("-", |standing| standing.state.as_str()).to_owned();
+        let count = |matter| agent.matter(matter).and_then(|standing| standing.n).map_or_else(|| "-".to_owned(), |n| n.to_string());
+        table.add_row([
+            agent.agent.clone(),
+            state("serving version"),
+            state("mode"),
+            state("automation"),
+            state("incident"),
+            escalations(agent),
+            count("sessions at once"),
+            count("tokens a minute"),
+            budget(agent).to_owned(),
+        ]);
     }
     output::line(table.trim_fmt())?;
     output::line(format!("\nof one, why something happened or why nothing did: {me} status AGENT{option}"))
 }
+
+/// How many wait for a human, for how many nobody came in time, and until when the first may wait.
+fn escalations(agent: &AgentReport) -> String {
+    let Some(open) = agent.matter("escalations").map(|standing| standing.state.clone()) else { return "-".to_owned() };
+    let overdue = agent.matter("escalations overdue").and_then(|standing| standing.n).filter(|overdue| *overdue > 0);
+    let due = agent.matter("escalations due").map(|standing| standing.state.as_str()).filter(|due| *due != "none");
+    let told = [overdue.map(|overdue| format!("{overdue} overdue")), due.map(|due| format!("due {}", output::time_of_day(due)))];
+    told.into_iter().flatten().fold(open, |told, more| format!("{told}, {more}"))
+}
+
+/// The worst that is said of any budget of the agent.
+fn budget(agent: &AgentReport) -> &str {
+    let budgets = || agent.standings.iter().filter(|standing| standing.matter.starts_with("budget"));
+    let worst = BUDGETS.iter().find(|state| budgets().any(|standing| standing.state == **state));
+    worst.copied().or_else(|| budgets().next().map(|standing| standing.state.as_str())).unwrap_or("-")
+}
+
+/// States of a budget, the worst first.
+const BUDGETS: [&str; 3] = ["passed", "foretold", "within"];
 
 async fn tell_one(agent: &AgentReport, target: &Target) -> Result<(), Failure> {
     output::line(&agent.agent)?;
@@ -91,6 +121,7 @@ fn matter(standing: &Standing, columns: usize, option: &str) -> String {
     let Standing { matter, state, n, needed, .. } = standing;
     let so_far = match (n, needed) {
         (Some(n), Some(needed)) if n < needed => format!(", {n} of {needed} needed"),
+        (Some(n), Some(1)) => format!(", {n}, where 1 is needed"),
         (Some(n), Some(needed)) => format!(", {n}, where {needed} are needed"),
         (Some(n), None) => format!(", {n}"),
         (None, Some(needed)) => format!(", none of {needed} needed"),
@@ -158,6 +189,18 @@ mod tests {
         assert_eq!(lines[0], "  tool burn rate        watching, 3 of 30 needed");
         assert_eq!(lines[1], "                        no outcome.reported yet:");
         assert!(lines[2].starts_with("      echo 'xxx") && lines[2].ends_with("publish - --url U"), "{told}");
+    }
+
+    #[test]
+    fn the_escalations_of_an_agent_are_told_with_the_first_deadline_and_the_worst_of_its_budgets() {
+        let said = |matter: &str, state: &str, n| Standing { state: state.to_owned(), n, ..standing(matter) };
+        let mut agent = AgentReport { agent: "billing".to_owned(), standings: vec![said("budget of 5 USD", "within", None)] };
+        assert_eq!((escalations(&agent).as_str(), budget(&agent)), ("-", "within"));
+        agent.standings.push(said("budget of 9 sessions at once", "passed", None));
+        agent.standings.push(said("escalations", "3 open", Some(7)));
+        agent.standings.push(said("escalations overdue", "1 overdue", Some(1)));
+        agent.standings.push(said("escalations due", "2026-03-01T12:00:07.000000Z", None));
+        assert_eq!((escalations(&agent).as_str(), budget(&agent)), ("3 open, 1 overdue, due 12:00:07", "passed"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use futures::stream::BoxStream;
 use serde_json::Value;
 
 use crate::client::Client;
+use crate::credential::KeyArgs;
 use crate::failure::Failure;
 use crate::standing::Report;
 
@@ -19,6 +20,8 @@ pub struct TargetArgs {
     /// Address of a running Reeve.
     #[arg(long, env = "REEVE_URL", default_value = DEFAULT_URL, value_name = "URL")]
     pub url: String,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Folder of an embedded log, opened here; a folder that a running Reeve holds is refused.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -85,8 +88,12 @@ impl TargetArgs {
     pub fn open(&self) -> Result<Target, Failure> {
         match &self.data {
             Some(folder) => Local::open(folder).map(Box::new).map(Target::Folder),
-            None => Client::new(&self.url).map(Target::Url),
+            None => self.client().map(Target::Url),
         }
+    }
+
+    fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(&self.url)?.with_key(self.key.secret()?))
     }
 
     /// How to say an address that is not the default on a command line.
@@ -101,7 +108,7 @@ impl TargetArgs {
     pub fn open_or_begin(&self) -> Result<Target, Failure> {
         match &self.data {
             Some(folder) => Local::open_or_begin(folder).map(Box::new).map(Target::Folder),
-            None => Client::new(&self.url).map(Target::Url),
+            None => self.client().map(Target::Url),
         }
     }
 }

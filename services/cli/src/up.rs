@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use gateway::{GatewayOptions, ServeLimits};
-use incident::Incident;
-use rollback::Rollback;
+use gateway::keys::{self, Keys, KeysFile, Secret};
+use gateway::{GatewayOptions, Pace, ServeLimits};
 use runtime::admin::{self, Admin};
+use runtime::beside::Beside;
 use runtime::config::{Config, Key, Layer, Layers, LogConfig, LogFormat};
-use runtime::decide::{open_log, room_options, until_drained};
+use runtime::decide::{end_beside, open_log, room_options, until_drained};
 use runtime::log::Log;
 use runtime::{Code, RoomHandle, Shutdown};
 use tokio::net::TcpListener;
@@ -25,9 +25,11 @@ use tokio::task::JoinHandle;
 use wire::{Offset, Partition};
 
 use crate::client::Client;
+use crate::credential;
 use crate::failure::Failure;
 use crate::fleet::{Fleet, Scenario, Size};
 use crate::output;
+use crate::rooms;
 use crate::target::DEFAULT_URL;
 use crate::terminal::{folded, me};
 
@@ -37,7 +39,8 @@ Examples:
   reeve up --fleet bad-deploy     and a small fleet, one agent of which goes bad
   reeve up --data /var/lib/reeve --listen 127.0.0.1:4781 --log-format json
 
-The gateway asks nobody for a key, so it listens on loopback addresses only.
+Without API keys nobody is asked for one, and it listens on loopback addresses only; with the
+first (`reeve keys add`) every request needs one, and it may listen elsewhere.
 
 Ctrl-C or SIGTERM drains and ends with 0; a second one ends at once. Started again on the same folder it goes on.";
 
@@ -51,7 +54,7 @@ const FLEET_GRACE: Duration = Duration::from_secs(5);
 /// Column in which a greeting's words stand.
 const GREETING_COLUMN: usize = 11;
 /// Variables of other verbs.
-const OTHER_VARIABLES: &[&str] = &["REEVE_URL", "REEVE_AUTHOR"];
+pub(crate) const OTHER_VARIABLES: &[&str] = &["REEVE_URL", "REEVE_AUTHOR", credential::VARIABLE];
 /// Which log lines are written.
 const FILTER: &str = "logging.filter";
 
@@ -62,7 +65,7 @@ pub(crate) struct Args {
     /// Folder of the log; it is made if need be [default: ./data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Loopback address to listen on; port 0 takes a free one [default: 127.0.0.1:4780]
+    /// Address to listen on, on loopback unless there are API keys; port 0 takes a free one [default: 127.0.0.1:4780]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// Partitions of a new log; one that exists keeps its own [default: 4]
@@ -91,10 +94,14 @@ pub(crate) struct Args {
 struct House {
     log: Arc<dyn Log>,
     rooms: Vec<RoomHandle>,
+    /// Writes what is on the log into the archive. It ends after the rooms.
+    archive: Beside,
     /// Where each partition ended before the rooms were started: what they decide first is told, too.
     began_at: Vec<Offset>,
     /// Ends the rooms. They end last, so that what the gateway took is decided on.
     rooms_end: Shutdown,
+    /// Who may pass the gateway.
+    keys: Keys,
 }
 
 /// Runs until somebody wishes to stop, then lets everything end in order.
@@ -111,12 +118,17 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     runtime::logging::begin(&config.logging);
 
-    check_loopback(config.listen_address)?;
+    let LogConfig::Embedded { path, .. } = &config.log;
+    let mut keys = Keys::watch(KeysFile::in_folder(path), keys::LOOK_EVERY, Pace::default())?;
+    check_address(config.listen_address, &keys)?;
+    // The simulated fleet is a client like any other: where keys are asked for it has one, which only this process knows.
+    let fleets_key =
+        args.fleet.map(|_| keys.guest("the simulated fleet").map_err(|faults| Failure::internal(faults.join("; ")))).transpose()?;
     let wish = Shutdown::new();
     wish.on_signals()?;
     let listener = listen(config.listen_address).await?;
     let address = listener.local_addr()?;
-    let house = House::open(&config)?;
+    let house = House::open(&config, keys)?;
 
     let gateway_ends = Shutdown::new();
     let serving = tokio::spawn({
@@ -127,7 +139,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     greet(&args, &config, address, &house)?;
     let (log, began_at, rooms_end) = (Arc::clone(&house.log), house.began_at.clone(), house.rooms_end.clone());
     let watching = watch::start(log, began_at, config.logging.format, option(address), rooms_end);
-    let fleet = args.fleet.map(|scenario| start_fleet(scenario, &args.size, address)).transpose()?;
+    let fleet = args.fleet.map(|scenario| start_fleet(scenario, &args.size, address, fleets_key)).transpose()?;
 
     let failed = house.until_over(&wish).await;
     if let Some(fleet) = fleet {
@@ -139,11 +151,22 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     house.rooms_end.request();
     let ended = until_drained(&house.rooms, &house.rooms_end, config.drain_timeout).await;
+    let archived = end_beside(Some(house.archive), config.drain_timeout).await;
     // The watcher tells what the rooms said last, and ends when they have.
     let _ = watching.join();
     failed?;
     ended?;
-    if config.logging.format == LogFormat::Human { output::line("drained: everything that was taken is on the log") } else { Ok(()) }
+    let waiting = archived?;
+    if config.logging.format == LogFormat::Human { output::line(last_sentence(waiting)) } else { Ok(()) }
+}
+
+/// What is said at the end of a drain that left so many records to the archive of the next start.
+fn last_sentence(waiting: u64) -> String {
+    if waiting == 0 {
+        return "drained: everything that was taken is on the log and in the archive".to_owned();
+    }
+    let waiting = if waiting == 1 { "1 record of it waits".to_owned() } else { format!("{waiting} records of it wait") };
+    format!("drained: everything that was taken is on the log; {waiting} for the archive, where the next start goes on")
 }
 
 // === impl Args ===
@@ -170,14 +193,14 @@ impl Args {
     }
 }
 
-/// Whoever reaches the gateway may say anything of any agent: until it asks for keys, only this machine may reach it.
-fn check_loopback(address: SocketAddr) -> Result<(), Failure> {
-    if address.ip().is_loopback() {
+/// Without keys whoever reaches the gateway may say anything of any agent: then only this machine may reach it.
+fn check_address(address: SocketAddr, keys: &Keys) -> Result<(), Failure> {
+    if address.ip().is_loopback() || keys.good() > 0 {
         return Ok(());
     }
     let sentence = format!(
-        "listen.address is {address}, which others can reach: the gateway asks nobody for a key yet, so it listens on loopback addresses \
-         only, such as 127.0.0.1:{}",
+        "listen.address is {address}, which others can reach, and there is no good API key in this folder: make one with \
+         `reeve keys add --name NAME`, or listen on a loopback address, such as 127.0.0.1:{}",
         address.port()
     );
     Err(Failure::coded(Code::BadConfig, sentence))
@@ -193,24 +216,24 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 // === impl House ===
 
 impl House {
-    fn open(config: &Config) -> Result<Self, Failure> {
+    fn open(config: &Config, keys: Keys) -> Result<Self, Failure> {
         let log = open_log(&config.log)?;
         let options = room_options(config)?;
-        door::open(&*log)?;
         let rooms_end = Shutdown::new();
+        // First of all, for it may refuse the start: then nothing was said of one.
+        let archive = ::audit::archive::begin(Arc::clone(&log), config, &rooms_end)?;
+        door::open(&*log)?;
         let began_at = (0..log.partitions()).map(|partition| log.end(Partition(partition))).collect::<Result<_, _>>()?;
-        let rooms = vec![
-            runtime::spawn::<Incident>(Arc::clone(&log), options.clone(), rooms_end.clone()),
-            runtime::spawn::<Rollback>(Arc::clone(&log), options, rooms_end.clone()),
-        ];
-        Ok(Self { log, rooms, began_at, rooms_end })
+        let rooms = rooms::ALL.iter().map(|room| (room.spawn)(Arc::clone(&log), options.clone(), rooms_end.clone())).collect();
+        Ok(Self { log, rooms, archive, began_at, rooms_end, keys })
     }
 
     /// Gateway, status and admin endpoints on one address.
     fn router(&self) -> Router {
-        let options = GatewayOptions { registry: runtime::metrics::registry().clone(), ..GatewayOptions::default() };
+        let registry = runtime::metrics::registry().clone();
+        let options = GatewayOptions { registry, keys: self.keys.clone(), ..GatewayOptions::default() };
         let admin = admin::router(Admin::new(self.rooms.clone()));
-        gateway::router(Arc::clone(&self.log), options).merge(routes::status(self.rooms.clone())).merge(admin)
+        gateway::router(Arc::clone(&self.log), options, routes::status(self.rooms.clone()).merge(admin))
     }
 
     /// Returns once every room is restored, or somebody wishes to stop.
@@ -238,6 +261,10 @@ impl House {
     }
 
     fn none_ended(&self) -> Result<(), Failure> {
+        if self.archive.ended() {
+            self.archive.join()?;
+            return Err(Failure::internal("the archive ended by itself"));
+        }
         match self.rooms.iter().find(|room| room.ended()) {
             Some(room) => {
                 Err(room.join().err().map_or_else(|| Failure::internal(format!("room {} ended by itself", room.service())), Into::into))
@@ -258,8 +285,8 @@ struct RunningFleet {
     life: JoinHandle<Result<(), Failure>>,
 }
 
-fn start_fleet(scenario: Scenario, size: &Size, address: SocketAddr) -> Result<RunningFleet, Failure> {
-    let client = Client::new(&base(address))?;
+fn start_fleet(scenario: Scenario, size: &Size, address: SocketAddr, key: Option<Secret>) -> Result<RunningFleet, Failure> {
+    let client = Client::new(&base(address))?.with_key(key);
     let (stop, stopped) = told::channel(false);
     let fleet = Fleet { client, scenario, size: size.clone(), tells: false };
     Ok(RunningFleet { stop, life: tokio::spawn(fleet.live(stopped)) })
@@ -294,6 +321,7 @@ fn greet(args: &Args, config: &Config, address: SocketAddr, house: &House) -> Re
     output::line(format!("reeve {} is up at {url}", env!("CARGO_PKG_VERSION")))?;
     output::line(format!("  log      {} ({partitions} partitions, {records} records)", path.display()))?;
     output::line(format!("  rooms    {}", rooms.join(", ")))?;
+    output::line(format!("  archive  {}", config.archive.path.display()))?;
     match args.fleet {
         Some(scenario) => {
             let told = format!("  fleet    simulated, {} agents: {}", args.size.agents, scenario.in_words());
@@ -302,6 +330,10 @@ fn greet(args: &Args, config: &Config, address: SocketAddr, house: &House) -> Re
         None => output::line(format!("  facts    {me} publish FILE{option}, or POST {url}/v1/events"))?,
     }
     output::line(format!("  metrics  {url}/metrics"))?;
+    match (house.keys.are_asked_for(), house.keys.good()) {
+        (false, _) => output::line("  keys     none: only this machine is heard, and whoever is on it")?,
+        (true, good) => output::line(format!("  keys     {good} good: every request needs one (REEVE_KEY)"))?,
+    }
     output::line("  look     in another terminal, at any time:")?;
     for verb in ["status", "status AGENT", "tail --follow", "explain ID"] {
         output::line(format!("           {me} {verb}{option}"))?;

@@ -211,6 +211,22 @@ impl Incident {
 }
 
 impl Signed {
+    pub(crate) fn target(&self) -> &TargetArgs {
+        &self.target
+    }
+
+    pub(crate) fn author(&self) -> &str {
+        &self.author
+    }
+
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
     async fn say(self, agent: &str, body: impl Into<Body>) -> Result<(), Failure> {
         let target = self.target.open()?;
         let is_known = !target.standing(Some(agent)).await?.agents.is_empty();
@@ -228,15 +244,26 @@ impl Signed {
 async fn send(target: &Target, agent: &str, author: &str, body: impl Into<Body>, json: bool) -> Result<(), Failure> {
     let body = body.into();
     let kind = body.kind();
-    let event = fact::event(&format!("/people/{author}"), agent, body);
+    let structured = publish(target, agent, author, body).await?;
+    if json {
+        return output::json_line(&structured);
+    }
+    output::line(format!("{kind} of {agent} is on the log as {}{}", output::text(&structured, "/id"), later(target)))
+}
+
+/// Publishes what `author` says about `key`; the structured CloudEvent that it was sent as.
+///
+/// # Errors
+/// When it breaks a limit, is refused, or cannot be handed over.
+pub(crate) async fn publish(target: &Target, key: &str, author: &str, body: impl Into<Body>) -> Result<Value, Failure> {
+    let event = fact::event(&format!("/people/{author}"), key, body);
     let faults = wire::limits::check(&event);
     if !faults.is_empty() {
         return Err(Failure::refused("nothing was sent").with_lines(faults.iter().map(ToString::to_string).collect()));
     }
     let structured = fact::structured(&event);
     match target.publish(std::slice::from_ref(&structured)).await {
-        Ok(_) if json => output::json_line(&structured),
-        Ok(_) => output::line(format!("{kind} of {agent} is on the log as {}{}", event.id, later(target))),
+        Ok(_) => Ok(structured),
         Err(Rejected::Failed(failure)) => Err(failure),
         Err(Rejected::Faults(faults)) => {
             Err(Failure::refused("nothing was sent").with_lines(faults.into_iter().map(|(_, fault)| fault).collect()))
@@ -244,7 +271,8 @@ async fn send(target: &Target, agent: &str, author: &str, body: impl Into<Body>,
     }
 }
 
-fn later(target: &Target) -> String {
+/// When the rooms hear what was said.
+pub(crate) fn later(target: &Target) -> String {
     match target {
         Target::Url(_) => String::new(),
         Target::Folder(_) => format!("; the rooms act on it at the next `{} up`", me()),

@@ -1,17 +1,11 @@
 //! The command as a script meets it: arguments, exit codes, and what is said where, on the embedded log of a folder.
 
-use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const USAGE: i32 = 64;
-const REFUSED: i32 = 65;
-const NO_INPUT: i32 = 66;
-const UNAVAILABLE: i32 = 69;
-const TRY_AGAIN: i32 = 75;
+use command::{Folder, NO_INPUT, REFUSED, TRY_AGAIN, UNAVAILABLE, USAGE, reeve, said, session, text, told};
 
 // === the command line ===
 
@@ -19,8 +13,8 @@ const TRY_AGAIN: i32 = 75;
 fn help_names_every_verb_and_every_exit_code() {
     let help = said(&reeve(&["--help"], 0));
     let verbs = ["up", "fleet", "publish", "import", "kpis", "tail", "status", "explain", "baseline", "mode", "incident", "quarantine"];
-    let codes = ["64", "65", "66", "69", "70", "73", "74", "75"];
-    for word in verbs.into_iter().chain(["automation", "rollback", "runbook"]).chain(codes) {
+    let codes = ["64", "65", "66", "69", "70", "73", "74", "75", "77", "78"];
+    for word in verbs.into_iter().chain(["automation", "rollback", "policy", "keys", "runbook"]).chain(codes) {
         assert!(help.contains(word), "`{word}` is not in\n{help}");
     }
 }
@@ -36,7 +30,11 @@ fn every_verb_shows_examples() {
         &["tail"],
         &["status"],
         &["explain"],
+        &["audit", "check"],
         &["runbook"],
+        &["keys", "add"],
+        &["keys", "list"],
+        &["keys", "revoke"],
         &["baseline", "set"],
         &["mode", "set"],
         &["incident", "ack"],
@@ -45,6 +43,10 @@ fn every_verb_shows_examples() {
         &["quarantine", "lift"],
         &["automation", "set"],
         &["rollback", "accept"],
+        &["policy", "check"],
+        &["policy", "adopt"],
+        &["policy", "try"],
+        &["policy", "show"],
     ];
     for verb in verbs {
         let help = said(&reeve(&[verb, &["--help"]].concat(), 0));
@@ -285,79 +287,4 @@ fn a_fact_explains_itself_and_an_unknown_id_is_told() {
     let tree: Value = serde_json::from_str(&said(&folder.run(&["explain", "s-1-outcome", "--json"], 0))).expect("JSON");
     assert_eq!(tree["record"]["data"]["success"], true);
     folder.run(&["explain", "nothing"], REFUSED);
-}
-
-// === helpers ===
-
-/// A folder with a log of its own.
-struct Folder(TempDir);
-
-// === impl Folder ===
-
-impl Folder {
-    fn new() -> Self {
-        Self(TempDir::new().expect("a folder"))
-    }
-
-    fn with(lines: &[String]) -> Self {
-        let folder = Self::new();
-        folder.publish(lines, 0);
-        folder
-    }
-
-    fn publish(&self, lines: &[String], exit: i32) -> Output {
-        reeve_reading(&["publish", "-", "--data", text(self.0.path())], &lines.join("\n"), exit)
-    }
-
-    fn run(&self, arguments: &[&str], exit: i32) -> Output {
-        reeve(&[arguments, &["--data", text(self.0.path())]].concat(), exit)
-    }
-
-    fn json_lines(&self, arguments: &[&str]) -> Vec<Value> {
-        let output = self.run(arguments, 0);
-        said(&output).lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
-    }
-}
-
-/// Three facts of one session of the agent `telecom`.
-fn session(id: &str, success: bool) -> Vec<String> {
-    let fact = |name: &str, kind: &str, data: Value| {
-        json!({"specversion": "1.0", "id": format!("{id}-{name}"), "source": "/platforms/acme/agents/telecom",
-               "type": format!("io.reeve.{kind}.v1"), "subject": id, "time": "2026-03-01T12:00:00Z", "data": data})
-        .to_string()
-    };
-    vec![
-        fact("start", "session.started", json!({"version": "v1", "segment": "refund"})),
-        fact("outcome", "outcome.reported", json!({"success": success, "handled_by": "agent"})),
-        fact("end", "session.ended", json!({})),
-    ]
-}
-
-fn reeve(arguments: &[&str], exit: i32) -> Output {
-    reeve_reading(arguments, "", exit)
-}
-
-fn reeve_reading(arguments: &[&str], input: &str, exit: i32) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reeve"));
-    // What the environment of whoever runs the tests says is not what is tested.
-    command.args(arguments).env_remove("REEVE_URL").env_remove("REEVE_AUTHOR");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the command starts");
-    // A command that does not read its input closes it: that is no fault of the test.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("the command ends");
-    assert_eq!(output.status.code(), Some(exit), "reeve {}\n{}{}", arguments.join(" "), said(&output), told(&output));
-    output
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("the folder of a test has a plain name")
 }

@@ -16,6 +16,7 @@ use wire::{Event, Offset, Partition, RawRecord, RecordId, Refusal, Source, limit
 use crate::Gateway;
 use crate::access::unavailable;
 use crate::body;
+use crate::door::{Caller, Known};
 use crate::problem::{Fault, Problem, ProblemKind};
 use crate::serve::Drain;
 use crate::translate::{self, Form, Parsed};
@@ -56,6 +57,7 @@ struct Copy {
 /// Takes events in.
 pub(crate) async fn accept(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Known,
     drain: Option<Extension<Drain>>,
     headers: HeaderMap,
     body: Body,
@@ -65,15 +67,17 @@ pub(crate) async fn accept(
     }
     let form = Form::of(&headers)?;
     let taken = body::read(&headers, body, form.bytes_max(), gateway.options.body_timeout, &gateway.bodies).await?;
-    let receipt = gateway.access.append(move |log| take(log, form, &headers, &taken.bytes)).await?;
+    let receipt = gateway.access.append(move |log| take(log, &caller, form, &headers, &taken.bytes)).await?;
     gateway.metrics.accepted.inc_by(receipt.accepted);
     gateway.metrics.repeated.inc_by(receipt.repeated);
     Ok((StatusCode::ACCEPTED, Json(receipt)))
 }
 
 /// Translates, checks and appends; blocks.
-fn take(log: &dyn Log, form: Form, headers: &HeaderMap, bytes: &[u8]) -> Result<Receipt, Problem> {
-    let ready = whole(translate::events(form, headers, bytes, log.now())?, form)?;
+fn take(log: &dyn Log, caller: &Caller, form: Form, headers: &HeaderMap, bytes: &[u8]) -> Result<Receipt, Problem> {
+    let parsed = translate::events(form, headers, bytes, log.now())?;
+    caller.take_rest(parsed.len())?;
+    let ready = whole(parsed, caller, form)?;
     let copies = copies(&ready, log.partitions());
     if copies.is_empty() {
         return Ok(Receipt::of(&ready, &copies, &[]));
@@ -89,16 +93,24 @@ fn take(log: &dyn Log, form: Form, headers: &HeaderMap, bytes: &[u8]) -> Result<
     }
 }
 
-/// The events as records, if nothing is wrong with any of them; else every fault of every event.
-fn whole(parsed: Vec<Parsed>, form: Form) -> Result<Vec<Ready>, Problem> {
+/// The events as records, if nothing is wrong with any of them; else every fault of every event. One that the caller has
+/// no right to decides the answer, whatever is wrong with the others.
+fn whole(parsed: Vec<Parsed>, caller: &Caller, form: Form) -> Result<Vec<Ready>, Problem> {
     let mut ready = Vec::with_capacity(parsed.len());
     let mut faults = Vec::new();
     let mut kind = ProblemKind::Refused;
     for (position, parsed) in parsed.into_iter().enumerate() {
         match parsed.and_then(Ready::of) {
-            Ok(event) => ready.push(event),
+            Ok(event) => {
+                let forbidden = caller.faults_of(&event.event);
+                if !forbidden.is_empty() {
+                    kind = ProblemKind::Forbidden;
+                }
+                faults.extend(forbidden.into_iter().map(|fault| fault.at(form.index(position))));
+                ready.push(event);
+            }
             Err(refusals) => {
-                if refusals.iter().any(is_no_avro) {
+                if kind == ProblemKind::Refused && refusals.iter().any(is_no_avro) {
                     kind = ProblemKind::Malformed;
                 }
                 faults.extend(refusals.iter().map(|refusal| Fault::from(refusal).at(form.index(position))));

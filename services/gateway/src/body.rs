@@ -42,10 +42,7 @@ pub(crate) async fn read(
 ) -> Result<Taken, Problem> {
     let declared = body.size_hint().lower();
     if declared > bytes_max as u64 {
-        // Who asked first (`Expect: 100-continue`) has not sent anything that could be thrown away.
-        if !headers.contains_key(header::EXPECT) {
-            discard(body).await;
-        }
+        let_go(headers, body).await;
         return Err(too_large(bytes_max, &format!("{declared} bytes")));
     }
     let deadline = Instant::now() + time_max;
@@ -94,6 +91,14 @@ pub(crate) fn content_type(headers: &HeaderMap) -> Result<ContentType, Problem> 
 /// A content type or encoding that is not taken, and what is taken instead.
 pub(crate) fn unsupported(header: &str, detail: &str, taken: &str) -> Problem {
     Problem::of(ProblemKind::UnsupportedType, Fault::new(header, "unsupported", detail).limit(taken))
+}
+
+/// Throws a body away, within bounds, so that its sender comes to read the answer.
+pub(crate) async fn let_go(headers: &HeaderMap, body: Body) {
+    // Who asked first (`Expect: 100-continue`) has not sent anything that could be thrown away.
+    if !headers.contains_key(header::EXPECT) {
+        discard(body).await;
+    }
 }
 
 async fn discard(body: Body) {

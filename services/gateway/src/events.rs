@@ -12,12 +12,14 @@ use runtime::log::merge::{Cursor, Merged};
 use runtime::log::{Log, LogError};
 use wire::{Partition, cloudevents};
 
+use crate::Gateway;
 use crate::access::unavailable;
+use crate::contract::EVENTS_ROUTE;
+use crate::door::{Caller, Known};
 use crate::problem::{Fault, Problem, ProblemKind};
 use crate::query::{From, Query};
 use crate::serve::Drain;
 use crate::stream::{self, End, Outlet};
-use crate::{EVENTS_ROUTE, Gateway};
 
 /// Media type of one JSON text a line.
 const LINES: &str = "application/x-ndjson";
@@ -31,6 +33,7 @@ const TURN_BYTES_MAX: usize = 512 << 10;
 /// A reading of the log that is under way.
 struct Reading {
     query: Query,
+    caller: Caller,
     cursor: Cursor,
     /// Lines told so far.
     told: u64,
@@ -46,17 +49,20 @@ struct Turn {
 /// Answers with the records that pass the filter, up to the end of the log, or going on with it.
 pub(crate) async fn events(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Known,
     drain: Option<Extension<Drain>>,
     pairs: Result<Pairs<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Pairs(pairs) = pairs.map_err(|rejection| Problem::new(ProblemKind::BadRequest, rejection.body_text()))?;
     let query = Query::read(pairs)?;
+    query.filter.check(&caller)?;
     let cursor = start(&gateway, &query.from).await?;
-    let (outlet, pieces) = stream::open::<Bytes>(&gateway, drain.map(|Extension(drain)| drain), EVENTS_ROUTE)?;
+    let drain = drain.map(|Extension(drain)| drain);
+    let (outlet, pieces) = stream::open::<Bytes>(&gateway, caller.clone(), drain, query.wait, EVENTS_ROUTE)?;
     // The first turn is taken before the answer begins, so that a log that cannot be read is told by a status.
     let mut outlet = outlet;
     outlet.look();
-    let (reading, first) = Reading { query, cursor, told: 0 }.turn(&gateway).await.map_err(|error| unavailable(&error))?;
+    let (reading, first) = Reading { query, caller, cursor, told: 0 }.turn(&gateway).await.map_err(|error| unavailable(&error))?;
     tokio::spawn(async move {
         let told = reading.tell(first, &gateway, &mut outlet).await;
         outlet.end(told).await;
@@ -119,7 +125,7 @@ impl Reading {
                     return Ok(turn);
                 }
                 self.cursor.pass(record);
-                if self.query.filter.passes(record) {
+                if self.query.filter.passes(record) && self.caller.may_read(record) {
                     self.told += 1;
                     let line = cloudevents::to_structured(record, log.topic(), Some(&self.cursor.to_string()));
                     turn.lines.extend_from_slice(line.to_string().as_bytes());

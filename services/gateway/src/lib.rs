@@ -6,9 +6,15 @@
 
 mod accept;
 mod access;
+mod admission;
 mod body;
+mod contract;
+mod door;
 mod events;
+mod host;
+pub mod keys;
 pub mod metrics;
+mod openapi;
 mod orders;
 mod problem;
 mod query;
@@ -19,25 +25,27 @@ mod translate;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get};
+use axum::routing::get;
 use axum::{Router, http::Uri};
 use runtime::log::Log;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use crate::admission::Pace;
+pub use crate::door::Caller;
+pub use crate::orders::agent_in_path;
+pub use crate::problem::Problem;
 pub use crate::serve::{ServeLimits, serve};
 
 use crate::access::Access;
+use crate::contract::{EVENTS_ROUTE, OPENAPI_ROUTE, ORDERS_ROUTE};
+use crate::keys::Keys;
 use crate::metrics::Metrics;
-use crate::problem::{Problem, ProblemKind, Told};
+use crate::problem::{ProblemKind, Told};
 
-/// Where facts are published, and the log is read.
-const EVENTS_ROUTE: &str = "/v1/events";
-/// Where the platform of an agent listens.
-const ORDERS_ROUTE: &str = "/v1/agents/{agent}/orders";
 /// The route of what asks for nothing that is here.
 const NO_ROUTE: &str = "none";
 
@@ -46,6 +54,8 @@ const NO_ROUTE: &str = "none";
 pub struct GatewayOptions {
     /// Where its metrics are registered.
     pub registry: metrics::Registry,
+    /// Who may pass.
+    pub keys: Keys,
     /// How long a request's body may take.
     pub body_timeout: Duration,
     /// How often a stream of orders that has nothing to tell says that it is still there.
@@ -65,11 +75,12 @@ struct Gateway {
     bodies: Arc<Semaphore>,
 }
 
-/// The gateway's routes over `log`, with an answer of their own for paths and methods that are not there.
+/// The gateway's routes over `log`, and those `beside` it, all behind its one door and its contract: a route that the
+/// contract does not name is not served. Paths and methods that are not there have an answer of their own.
 ///
 /// # Panics
 /// When `options.registry` holds a gateway's metrics already: a process has one gateway.
-pub fn router(log: Arc<dyn Log>, options: GatewayOptions) -> Router {
+pub fn router(log: Arc<dyn Log>, options: GatewayOptions, beside: Router) -> Router {
     let gateway = Arc::new(Gateway {
         access: Access::new(log),
         metrics: Metrics::register(&options.registry).expect("a process has one gateway"),
@@ -77,29 +88,34 @@ pub fn router(log: Arc<dyn Log>, options: GatewayOptions) -> Router {
         bodies: Arc::new(Semaphore::new(options.bodies_bytes_max)),
         options,
     });
-    let events = get(events::events).post(accept::accept).fallback(method_not_allowed);
-    let orders = get(orders::orders).fallback(method_not_allowed);
     Router::new()
-        .route(EVENTS_ROUTE, observed(events, EVENTS_ROUTE, &gateway))
-        .route(ORDERS_ROUTE, observed(orders, ORDERS_ROUTE, &gateway))
-        .fallback_service(observed(any(not_found), NO_ROUTE, &gateway).with_state(Arc::clone(&gateway)))
-        .with_state(gateway)
+        .route(EVENTS_ROUTE, get(events::events).post(accept::accept))
+        .route(ORDERS_ROUTE, get(orders::orders))
+        .route(OPENAPI_ROUTE, get(openapi::document))
+        .with_state(Arc::clone(&gateway))
+        .merge(beside)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        // What is added last comes first: who does not pass the door is counted, too.
+        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), door::pass))
+        .layer(middleware::from_fn_with_state(gateway, observe))
         .layer(CatchPanicLayer::custom(|_panic| {
             Problem::new(ProblemKind::Broken, "the gateway broke down over this request").into_response()
         }))
 }
 
-/// A route whose every answer is counted, refusals by their faults.
-fn observed(route: MethodRouter<Arc<Gateway>>, name: &'static str, gateway: &Arc<Gateway>) -> MethodRouter<Arc<Gateway>> {
-    let state = (Arc::clone(gateway), name);
-    route.layer(middleware::from_fn_with_state(state, observe))
-}
-
+/// Counts every answer, refusals by their faults.
 #[allow(clippy::disallowed_methods, reason = "the gateway is the edge: here a request's duration is measured")]
-async fn observe(State((gateway, route)): State<(Arc<Gateway>, &'static str)>, request: Request, next: Next) -> Response {
+async fn observe(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     let mut response = next.run(request).await;
+    if !contract::declares(route, &method, response.status().as_u16()) {
+        gateway.metrics.undeclared.inc();
+        tracing::error!(route, %method, status = response.status().as_u16(), "{method} {route} gave an answer that its contract does not name");
+    }
     gateway.metrics.answered(route, &method, response.status().as_u16(), begun.elapsed().as_secs_f64());
     if let Some(told) = response.extensions_mut().remove::<Told>() {
         told.codes.iter().for_each(|code| gateway.metrics.faults.with_label_values(&[code]).inc());
@@ -122,6 +138,7 @@ impl Default for GatewayOptions {
     fn default() -> Self {
         Self {
             registry: metrics::Registry::new(),
+            keys: Keys::none(),
             body_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             streams_max: 256,

@@ -14,14 +14,17 @@ use axum::response::{IntoResponse, Response};
 use runtime::log::LogError;
 use wire::{Kind, Offset, Partition, StoredRecord, cloudevents, partitioner};
 
+use crate::Gateway;
 use crate::access::unavailable;
+use crate::contract::ORDERS_ROUTE;
+use crate::door::Known;
 use crate::problem::{Fault, Problem, ProblemKind};
+use crate::query::{WAIT, wait};
 use crate::serve::Drain;
 use crate::stream::{self, End, Outlet};
-use crate::{Gateway, ORDERS_ROUTE};
 
 /// What an agent's platform has to obey.
-const ORDERS: &[Kind] = &[Kind::ModeOrdered, Kind::RollbackOrdered];
+pub(crate) const ORDERS: &[Kind] = &[Kind::ModeOrdered, Kind::RollbackOrdered];
 /// Records read at once.
 const PAGE_RECORDS: usize = 64;
 /// When a client that lost its connection should come again.
@@ -34,23 +37,34 @@ struct Orders {
     next: Offset,
 }
 
+/// How a client wishes to listen.
+#[derive(Debug, Default)]
+struct Wish {
+    from_now: bool,
+    wait: Option<Duration>,
+}
+
 /// Answers with the agent's orders: from the log's beginning, after `Last-Event-ID`, or from now on (`?from=now`).
 pub(crate) async fn orders(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Known,
     drain: Option<Extension<Drain>>,
     agent: Result<Path<String>, PathRejection>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let agent = agent_of(agent)?;
+    let agent = agent_in_path(agent)?;
+    caller.check_agent(&agent)?;
+    // Some of the orders would be none that could be relied on.
+    caller.check_kinds(ORDERS)?;
     let partition = partitioner::partition_of(agent.as_bytes(), gateway.access.log().partitions());
-    let from_now = from_now(query)?;
+    let wish = Wish::read(query)?;
     let next = match last_event_id(&headers, partition)? {
         Some(last) => after(&gateway, partition, last).await?,
-        None if from_now => end_of(&gateway, partition).await?,
+        None if wish.from_now => end_of(&gateway, partition).await?,
         None => Offset(0),
     };
-    let (outlet, pieces) = stream::open(&gateway, drain.map(|Extension(drain)| drain), ORDERS_ROUTE)?;
+    let (outlet, pieces) = stream::open(&gateway, caller, drain.map(|Extension(drain)| drain), wish.wait, ORDERS_ROUTE)?;
     let keep_alive = KeepAlive::new().interval(gateway.options.keep_alive).text("still here");
     tokio::spawn(async move {
         let mut outlet = outlet;
@@ -105,7 +119,11 @@ fn told(order: &StoredRecord, topic: &str) -> Event {
     Event::default().id(format!("{}:{}", order.partition, order.offset)).event(kind).data(event.to_string())
 }
 
-fn agent_of(agent: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+/// The agent that a path names.
+///
+/// # Errors
+/// 400, when it is no name of an agent.
+pub fn agent_in_path(agent: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let Path(agent) = agent.map_err(|rejection| Problem::new(ProblemKind::BadRequest, rejection.body_text()))?;
     match wire::limits::check_size("agent", wire::limits::AGENT_BYTES_MAX, agent.len()) {
         Ok(()) => Ok(agent),
@@ -113,18 +131,26 @@ fn agent_of(agent: Result<Path<String>, PathRejection>) -> Result<String, Proble
     }
 }
 
-fn from_now(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<bool, Problem> {
-    let Query(pairs) = query.map_err(|rejection| Problem::new(ProblemKind::BadRequest, rejection.body_text()))?;
-    let mut from_now = false;
-    let mut faults = Vec::new();
-    for (name, value) in &pairs {
-        match (name.as_str(), value.as_str()) {
-            ("from", "now") => from_now = true,
-            ("from", found) => faults.push(Fault::new("from", "out_of_range", format!("from is `{found}`")).limit("now")),
-            (unknown, _) => faults.push(Fault::new(unknown, "unknown_field", "there is no such parameter").limit("from")),
+impl Wish {
+    fn read(query: Result<Query<Vec<(String, String)>>, QueryRejection>) -> Result<Self, Problem> {
+        let Query(pairs) = query.map_err(|rejection| Problem::new(ProblemKind::BadRequest, rejection.body_text()))?;
+        let mut wish = Self::default();
+        let mut faults = Vec::new();
+        for (name, value) in &pairs {
+            match (name.as_str(), value.as_str()) {
+                ("from", "now") => wish.from_now = true,
+                ("from", found) => faults.push(Fault::new("from", "out_of_range", format!("from is `{found}`")).limit("now")),
+                (WAIT, value) => match wait(value) {
+                    Ok(wait) => wish.wait = Some(wait),
+                    Err(fault) => faults.push(fault),
+                },
+                (unknown, _) => {
+                    faults.push(Fault::new(unknown, "unknown_field", "there is no such parameter").limit(format!("from, {WAIT}")));
+                }
+            }
         }
+        if faults.is_empty() { Ok(wish) } else { Err(Problem::of_all(ProblemKind::BadRequest, faults)) }
     }
-    if faults.is_empty() { Ok(from_now) } else { Err(Problem::of_all(ProblemKind::BadRequest, faults)) }
 }
 
 /// The place of the last order that the client saw.

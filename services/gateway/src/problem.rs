@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use runtime::room::AskError;
 use serde::Serialize;
 use serde_json::{Value, json};
 use wire::Refusal;
@@ -14,7 +15,7 @@ const ECHOED_CHARS_MAX: usize = 200;
 
 /// Why a request was not done, in whole.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub struct Problem {
     kind: ProblemKind,
     detail: String,
     faults: Vec<Fault>,
@@ -37,6 +38,10 @@ pub(crate) enum ProblemKind {
     Malformed,
     /// The query, the path or a header is not well formed.
     BadRequest,
+    /// No key, or none that is good.
+    Unauthorized,
+    /// The key has no right to it.
+    Forbidden,
     /// There is nothing at this path.
     NotFound,
     /// The path exists, the method does not.
@@ -53,6 +58,10 @@ pub(crate) enum ProblemKind {
     UnsupportedType,
     /// Well formed, and refused.
     Refused,
+    /// Asked of another machine than this one.
+    Misdirected,
+    /// More than the key may send.
+    Limited,
     /// A fault of ours.
     Broken,
     /// Too much to do at this moment.
@@ -61,6 +70,8 @@ pub(crate) enum ProblemKind {
     LogUnavailable,
     /// The gateway is going down.
     Draining,
+    /// Nobody can say whose keys are good.
+    KeysRefused,
 }
 
 /// One fault, at one field of one event.
@@ -83,6 +94,11 @@ pub(crate) struct Fault {
 // === impl Problem ===
 
 impl Problem {
+    /// There is nothing of what was asked for: 404.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::NotFound, detail)
+    }
+
     /// A problem with its sentence and no faults yet.
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), faults: Vec::new(), retry_after_s: kind.retry_after_s() }
@@ -107,6 +123,18 @@ impl Problem {
     pub(crate) fn retry_after_ms(mut self, retry_after_ms: u64) -> Self {
         self.retry_after_s = Some(retry_after_ms.div_ceil(1_000).max(1));
         self
+    }
+
+    /// The status that it is answered with.
+    pub(crate) fn status(&self) -> u16 {
+        self.kind.status().as_u16()
+    }
+
+    /// What is wanted of who may not pass (RFC 9110, 11.6.1), and, where he showed something, that it is no good (RFC 6750).
+    fn challenge(&self) -> Option<HeaderValue> {
+        let showed_none = self.faults.iter().any(|fault| fault.code == "missing_key");
+        let challenge = if showed_none { "Bearer realm=\"reeve\"" } else { "Bearer realm=\"reeve\", error=\"invalid_token\"" };
+        (self.kind == ProblemKind::Unauthorized).then(|| HeaderValue::from_static(challenge))
     }
 
     /// Its faults.
@@ -138,12 +166,21 @@ impl Problem {
     }
 }
 
+/// A room that does not answer at this moment may answer the next: 503.
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        Self::new(ProblemKind::Busy, error.to_string())
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body().to_string()));
         *response.status_mut() = self.kind.status();
         response.extensions_mut().insert(self.told());
+        let challenge = self.challenge();
         let headers = response.headers_mut();
+        headers.extend(challenge.map(|challenge| (header::WWW_AUTHENTICATE, challenge)));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -163,6 +200,8 @@ impl ProblemKind {
         match self {
             Self::Malformed => "malformed",
             Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooSlow => "body_too_slow",
@@ -171,16 +210,21 @@ impl ProblemKind {
             Self::TooLarge => "too_large",
             Self::UnsupportedType => "unsupported_type",
             Self::Refused => "refused",
+            Self::Misdirected => "misdirected",
+            Self::Limited => "rate_limited",
             Self::Broken => "broken",
             Self::Busy => "busy",
             Self::LogUnavailable => "log_unavailable",
             Self::Draining => "draining",
+            Self::KeysRefused => "keys_refused",
         }
     }
 
-    fn status(self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Malformed | Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -189,15 +233,19 @@ impl ProblemKind {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Limited => StatusCode::TOO_MANY_REQUESTS,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy | Self::LogUnavailable | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::LogUnavailable | Self::Draining | Self::KeysRefused => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Malformed => "the body cannot be read",
             Self::BadRequest => "the request is not well formed",
+            Self::Unauthorized => "a key is needed",
+            Self::Forbidden => "this key does not allow it",
             Self::NotFound => "there is nothing here",
             Self::MethodNotAllowed => "this method is not taken here",
             Self::BodyTooSlow => "the body did not come in time",
@@ -206,17 +254,20 @@ impl ProblemKind {
             Self::TooLarge => "the body is too large",
             Self::UnsupportedType => "this content is not taken here",
             Self::Refused => "the events were refused, none was taken",
+            Self::Misdirected => "the request is meant for another machine",
+            Self::Limited => "more than this key may send",
             Self::Broken => "the gateway failed",
             Self::Busy => "too much to do at this moment",
             Self::LogUnavailable => "the log does not answer",
             Self::Draining => "the gateway is going down",
+            Self::KeysRefused => "nobody can say whose keys are good",
         }
     }
 
-    fn retry_after_s(self) -> Option<u64> {
+    pub(crate) fn retry_after_s(self) -> Option<u64> {
         match self {
-            Self::Busy => Some(1),
-            Self::LogUnavailable | Self::Draining => Some(5),
+            Self::Busy | Self::Limited => Some(1),
+            Self::LogUnavailable | Self::Draining | Self::KeysRefused => Some(5),
             _ => None,
         }
     }

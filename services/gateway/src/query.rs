@@ -1,13 +1,16 @@
 //! What a reader of the log asks for: a filter, a place to start at, and where to end.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use wire::{Kind, StoredRecord};
 
+use crate::door::Caller;
 use crate::problem::{Fault, Problem, ProblemKind};
+use crate::stream::WAIT_SECONDS_MAX;
 
 /// Parameters of `GET /v1/events`.
-const PARAMETERS: &str = "agent, kind, id, session, from, limit, follow";
+const PARAMETERS: &str = "agent, kind, id, session, from, limit, follow, wait_s";
 
 /// A question to the log.
 #[derive(Debug, Default, PartialEq)]
@@ -20,6 +23,8 @@ pub(crate) struct Query {
     pub(crate) limit: Option<u64>,
     /// Whether to go on with what is yet to come.
     pub(crate) follow: bool,
+    /// How long to wait for it before the answer ends; `None`: without end.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// Which records are told: those that pass every part that is set.
@@ -89,9 +94,27 @@ impl Query {
                 }
                 _ => Some(Fault::new(name, "out_of_range", format!("follow is `{value}`")).limit("true or false")),
             },
+            WAIT => match wait(&value) {
+                Ok(wait) => {
+                    self.wait = Some(wait);
+                    None
+                }
+                Err(fault) => Some(fault),
+            },
             unknown => Some(Fault::new(unknown, "unknown_field", "there is no such parameter").limit(PARAMETERS)),
         };
         fault.into_iter().collect()
+    }
+}
+
+/// The parameter by which a stream ends once nothing new came for a while.
+pub(crate) const WAIT: &str = "wait_s";
+
+/// How long a stream waits for something new.
+pub(crate) fn wait(value: &str) -> Result<Duration, Fault> {
+    match value.parse() {
+        Ok(seconds) if seconds <= WAIT_SECONDS_MAX => Ok(Duration::from_secs(seconds)),
+        _ => Err(Fault::new(WAIT, "out_of_range", format!("{WAIT} is `{value}`")).limit(format!("0 to {WAIT_SECONDS_MAX}"))),
     }
 }
 
@@ -106,6 +129,15 @@ fn set(name: &str, slot: &mut Option<String>, value: String) -> Option<Fault> {
 // === impl Filter ===
 
 impl Filter {
+    /// Refuses what is asked for by name and is not the caller's to hear.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn check(&self, caller: &Caller) -> Result<(), Problem> {
+        self.agent.as_deref().map_or(Ok(()), |agent| caller.check_agent(agent))?;
+        caller.check_kinds(&Vec::from_iter(self.kinds.iter().copied()))
+    }
+
     /// Whether a record is told. Cheap questions come first: most records are refused by the first bytes of their value.
     pub(crate) fn passes(&self, stored: &StoredRecord) -> bool {
         let raw = &stored.raw;

@@ -208,7 +208,7 @@ mod tests {
         let log_options = EmbeddedOptions { topic: "agent-events".to_owned(), partitions: 1, clock: Clock::Wall };
         let log = EmbeddedLog::open(folder.path(), log_options).expect("a log");
         let (_down, begun) = watch::channel(true);
-        let router = crate::router(log, GatewayOptions::default()).layer(Extension(Drain(begun)));
+        let router = crate::router(log, GatewayOptions::default(), Router::new()).layer(Extension(Drain(begun)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let _served = tokio::spawn(serve(listener, router, std::future::pending(), ServeLimits::default()));

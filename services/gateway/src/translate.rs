@@ -15,6 +15,8 @@ use crate::problem::{Fault, Problem, ProblemKind};
 const EVENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a body that holds a list of events.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+/// 2^53: up to here every whole number is a double.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// What may be written in a content type.
 const CONTENT_TYPES: &str =
     "application/cloudevents+json, application/cloudevents-batch+json, or with ce-* headers application/json or application/avro";
@@ -58,15 +60,43 @@ pub(crate) fn events(form: Form, headers: &HeaderMap, bytes: &[u8], now: Timesta
     }
 }
 
-fn structured(value: Value, now: Timestamp) -> Parsed {
+fn structured(mut value: Value, now: Timestamp) -> Parsed {
+    whole_numbers(&mut value);
     let future = value.get("time").and_then(Value::as_str).and_then(|time| future(time, now));
     joined(cloudevents::parse_value(value, Door::Public), future)
 }
 
 fn binary(headers: &HeaderMap, bytes: &[u8], now: Timestamp) -> Parsed {
     let time = headers.get("ce-time").and_then(|time| time.to_str().ok());
+    let whole = with_whole_numbers(headers, bytes);
+    let bytes = whole.as_deref().unwrap_or(bytes);
     let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     joined(cloudevents::parse_binary(pairs, bytes, Door::Public), time.and_then(|time| future(time, now)))
+}
+
+/// Writes 1.0 as 1: to JSON Schema, and to who writes every number as a double, they are one number.
+///
+/// Returns whether there was any.
+fn whole_numbers(value: &mut Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|found| number.is_f64() && found.fract() == 0.0 && found.abs() <= WHOLE_MAX);
+            // Within these bounds a double holds every whole number exactly.
+            whole.inspect(|whole| *number = (*whole as i64).into()).is_some()
+        }
+        Value::Array(items) => items.iter_mut().fold(false, |any, item| whole_numbers(item) | any),
+        Value::Object(members) => members.values_mut().fold(false, |any, member| whole_numbers(member) | any),
+        _ => false,
+    }
+}
+
+/// The body of the binary form in JSON, where it holds whole numbers that were written as doubles.
+fn with_whole_numbers(headers: &HeaderMap, bytes: &[u8]) -> Option<Vec<u8>> {
+    if !matches!(Form::of(headers), Ok(Form::BinaryJson)) {
+        return None;
+    }
+    let mut value = serde_json::from_slice(bytes).ok()?;
+    whole_numbers(&mut value).then(|| value.to_string().into_bytes())
 }
 
 /// The event, unless something is wrong with it, be it in its form or in what only this door refuses.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use wire::{Event, Kind, Offset, Partition, Record, Timestamp};
+use machine::Unreadable;
+use wire::{Event, Kind, Offset, Partition, Record, StoredRecord, Timestamp, limits};
 
-use crate::room::{AnyRoom, Rooms};
+use crate::room::{AnyRoom, Rooms, TOPIC};
 
 /// Between two facts, rooms answer each other at most this often.
 const ROUNDS_MAX: usize = 10_000;
@@ -26,7 +27,8 @@ impl House {
         Self { log: Vec::new(), rooms: rooms.iter().map(|make| make(Partition(0))).collect(), now: Timestamp(0), held: None }
     }
 
-    /// Lets time pass to `time`, deadline by deadline, then tells `event`; the rooms answer until nothing is owed.
+    /// Lets time pass to `time`, deadline by deadline, then tells `event`; the rooms answer until nothing is owed. An
+    /// event that breaks a limit is heard as a record that nobody can read.
     pub fn tell(&mut self, time: Timestamp, event: Event) {
         self.pass_to(time);
         self.append(event);
@@ -95,7 +97,14 @@ impl House {
 
     fn append(&mut self, event: Event) {
         let record = Record { partition: Partition(0), offset: Offset(self.log.len() as i64), appended: self.now, event };
-        self.rooms.iter_mut().for_each(|room| room.take(&record));
+        match limits::check(&record).first() {
+            None => self.rooms.iter_mut().for_each(|room| room.take(&record)),
+            Some(refusal) => {
+                let (partition, offset, appended) = (record.partition, record.offset, record.appended);
+                let stored = StoredRecord { partition, offset, appended, raw: record.to_raw() };
+                self.rooms.iter_mut().for_each(|room| room.refuse(&Unreadable { topic: TOPIC, stored: &stored, refusal }));
+            }
+        }
         self.log.push(record);
     }
 

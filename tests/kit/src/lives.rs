@@ -122,6 +122,28 @@ pub fn life_beside(service: &'static str, rooms: fn() -> Rooms) -> impl Strategy
     })
 }
 
+/// Lives in which some of what is said cannot be read: where `life` says something that belongs to a session, somebody says
+/// it once more and names none.
+pub fn with_unreadable(life: impl Strategy<Value = Life>) -> impl Strategy<Value = Life> {
+    (life, prop::collection::vec(any::<prop::sample::Index>(), 0..12)).prop_map(|(mut life, places)| {
+        if life.is_empty() {
+            return life;
+        }
+        for (number, place) in places.iter().enumerate() {
+            let place = place.index(life.len());
+            let (time, mut event) = life[place].clone();
+            if event.body.kind().is_decision() {
+                continue;
+            }
+            event.id = format!("unreadable-{number}").into();
+            event.subject = None;
+            event.body = facts::ended().into();
+            life.insert(place + 1, (time, event));
+        }
+        life
+    })
+}
+
 /// The log of a house in which `life` was told, and orders answered.
 pub fn lived_together(life: &Life, rooms: &Rooms, answers: &[Answer]) -> Vec<Record> {
     let mut house = House::new(rooms);

@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use wire::{Class, Event, Kind, Offset, Partition, Record, RecordId, StoredRecord, Timestamp};
+use machine::Unreadable;
+use wire::{Class, Event, Kind, Offset, Partition, Record, RecordId, Refusal, StoredRecord, Timestamp};
 
-use crate::room::{AnyRoom, Rooms};
+use crate::room::{AnyRoom, Rooms, TOPIC};
 
 /// One thing that the oracle holds against a log.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +45,7 @@ pub fn judge(partitions: &[Vec<StoredRecord>], rooms: &Rooms, end: Timestamp) ->
     let mut seen: BTreeMap<RecordId, (Partition, Offset)> = BTreeMap::new();
     for (index, stored) in partitions.iter().enumerate() {
         let partition = Partition(index as u32);
-        let records: Vec<Read<'_>> = stored.iter().map(|stored| Read { stored, record: Record::read(stored).ok() }).collect();
+        let records: Vec<Read<'_>> = stored.iter().map(|stored| Read::of(stored, partitions.len() as u32)).collect();
         judgement.records += records.len();
         unique_ids(&records, &mut seen, &mut judgement);
         for make in rooms {
@@ -56,11 +57,23 @@ pub fn judge(partitions: &[Vec<StoredRecord>], rooms: &Rooms, end: Timestamp) ->
 
 struct Read<'a> {
     stored: &'a StoredRecord,
-    record: Option<Record>,
+    record: Result<Record, Refusal>,
+}
+
+// === impl Read ===
+
+impl<'a> Read<'a> {
+    fn of(stored: &'a StoredRecord, partitions: u32) -> Self {
+        Self { stored, record: Record::read_placed(stored, partitions) }
+    }
+
+    fn record(&self) -> Option<&Record> {
+        self.record.as_ref().ok()
+    }
 }
 
 fn unique_ids(records: &[Read<'_>], seen: &mut BTreeMap<RecordId, (Partition, Offset)>, judgement: &mut Judgement) {
-    for record in records.iter().filter_map(|read| read.record.as_ref()).filter(|record| record.body.kind().class() == Class::Decision) {
+    for record in records.iter().filter_map(Read::record).filter(|record| record.body.kind().class() == Class::Decision) {
         judgement.decisions += 1;
         *judgement.by_kind.entry(record.body.kind()).or_default() += 1;
         if let Some((partition, offset)) = seen.insert(record.id.clone(), (record.partition, record.offset)) {
@@ -74,7 +87,7 @@ fn judge_room(mut room: Box<dyn AnyRoom>, records: &[Read<'_>], end: Timestamp, 
     let mut next = 0;
     let (mut asof, mut now) = (Offset::BEFORE_ALL, Timestamp::MIN);
     for read in records {
-        let Some(record) = read.record.as_ref().filter(|record| record.source.as_str() == source) else { continue };
+        let Some(record) = read.record().filter(|record| record.source.as_str() == source) else { continue };
         let Some(basis) = record.body.basis() else {
             object(judgement, record, format!("{} of {source} is no decision", record.body.kind()));
             continue;
@@ -121,8 +134,9 @@ fn judge_decision(room: &dyn AnyRoom, record: &Record, stored: &StoredRecord, ju
 fn fold_up_to(room: &mut dyn AnyRoom, records: &[Read<'_>], mut next: usize, asof: Offset) -> usize {
     while let Some(read) = records.get(next).filter(|read| read.stored.offset <= asof) {
         match &read.record {
-            Some(record) => room.take(record),
-            None => room.skip(read.stored.offset, read.stored.appended),
+            Ok(record) => room.take(record),
+            Err(refusal) if refusal.blames_the_record() => room.refuse(&Unreadable { topic: TOPIC, stored: read.stored, refusal }),
+            Err(_) => room.skip(read.stored.offset, read.stored.appended),
         }
         next += 1;
     }

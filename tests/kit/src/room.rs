@@ -1,7 +1,10 @@
 //! Rooms behind one face, so that a test can hold several of them on one log.
 
-use machine::{Decision, Fold, Machine};
+use machine::{Decision, Fold, Machine, Unreadable};
 use wire::{Kind, Offset, Partition, Record, Timestamp};
+
+/// The topic that logs of tests have, unless they choose another.
+pub const TOPIC: &str = "agent-events";
 
 /// A room at its place in a partition, whichever machine it is.
 pub trait AnyRoom: Send {
@@ -9,7 +12,9 @@ pub trait AnyRoom: Send {
     fn service(&self) -> &'static str;
     /// Folds a record, or passes it if the room does not read its kind.
     fn take(&mut self, record: &Record);
-    /// Passes a record that nobody can read.
+    /// Hears of a record that nobody can read.
+    fn refuse(&mut self, record: &Unreadable<'_>);
+    /// Passes a record of a kind that only a newer Reeve knows.
     fn skip(&mut self, offset: Offset, appended: Timestamp);
     /// Every decision owed at `now`.
     fn owed(&self, now: Timestamp) -> Vec<Decision>;
@@ -43,6 +48,10 @@ impl<M: Machine> AnyRoom for Fold<M> {
         } else {
             Fold::skip(self, record.offset, record.appended);
         }
+    }
+
+    fn refuse(&mut self, record: &Unreadable<'_>) {
+        Fold::refuse(self, record);
     }
 
     fn skip(&mut self, offset: Offset, appended: Timestamp) {

@@ -34,12 +34,13 @@ pub enum Said {
     },
     /// `ends S`
     Ends(String),
-    /// `runs N sessions on V [in G] every T and succeeds|fails|ends`
+    /// `runs N sessions on V [in G] [taking T] every T and succeeds|fails|ends`: with a model call each, if it took a time
     Runs {
         count: i64,
         version: String,
         segment: Option<String>,
         every_s: i64,
+        latency_ms: Option<f64>,
         success: Option<bool>,
     },
     /// `tool fails|works on V [N times every T]`
@@ -111,6 +112,11 @@ pub enum Said {
         serving: Option<String>,
         count: i64,
     },
+    /// `garbles [N times every T]`
+    Garbles {
+        count: i64,
+        every_s: i64,
+    },
     /// `acknowledges [serving V]`, `refuses`
     Answers {
         accepted: bool,
@@ -132,6 +138,8 @@ pub enum Said {
         document: String,
         author: String,
     },
+    /// `measures`: what agents used is written down, too
+    Measures,
     /// `reopens`: shut since the line before
     Reopens,
     /// `hold`
@@ -175,6 +183,7 @@ impl Said {
             | Self::Calls { count, every_s, .. }
             | Self::Uses { count, every_s, .. }
             | Self::Harm { count, every_s, .. }
+            | Self::Garbles { count, every_s }
             | Self::Beats { count, every_s, .. } => (count - 1) * every_s,
             _ => 0,
         }
@@ -216,6 +225,7 @@ fn said(words: &[&str]) -> Option<Said> {
             version: after(words, "on")?.to_owned(),
             segment: after(words, "in").map(str::to_owned),
             every_s,
+            latency_ms: after(words, "taking").and_then(|time| time.strip_suffix("ms")?.parse().ok()),
             success: match after(words, "and")? {
                 "succeeds" | "succeed" => Some(true),
                 "fails" | "fail" => Some(false),
@@ -243,6 +253,7 @@ fn said(words: &[&str]) -> Option<Said> {
         "returns" => Said::Returns(author()?),
         "harm" => Said::Harm { confirmed: *words.get(1)? == "confirmed", count, every_s },
         "beats" => Said::Beats { every_s, serving: serving(), count },
+        "garbles" => Said::Garbles { count, every_s },
         "acknowledges" => Said::Answers { accepted: true, serving: serving() },
         "refuses" => Said::Answers { accepted: false, serving: serving() },
         "mode" => Said::Mode(text(1)?, author()?),
@@ -251,6 +262,7 @@ fn said(words: &[&str]) -> Option<Said> {
         "lifts" => Said::Lifts(text(1)?, author()?),
         "notes" => Said::Notes(text(1)?, author()?),
         "policy" => Said::Policy { room: text(1)?, document: words[2..words.len() - 2].join(" "), author: author()? },
+        "measures" => Said::Measures,
         "reopens" => Said::Reopens,
         "hold" => Said::Hold,
         "release" => Said::Release,

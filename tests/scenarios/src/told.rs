@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use audit::Audit;
+use capacity::Capacity;
+use escalation::Escalation;
 use incident::Incident;
 use kit::facts::{self, Teller};
 use kit::lives::BIRTH;
@@ -14,7 +17,7 @@ use wire::*;
 use crate::script::{Line, Said};
 
 /// The decisions of a story, one a line: time, kind, agent and the sentence for people, then what it carries as JSON.
-/// How far a room has read is left out.
+/// How far a room has read is left out, and what agents used, unless the story asks for it.
 ///
 /// # Errors
 /// A line that says what cannot be said there, such as an acknowledgement without an order.
@@ -25,7 +28,8 @@ pub fn decisions_of(lines: &[Line]) -> Result<String, String> {
     }
     let mut text = String::new();
     let decisions = story.house.log().iter().filter(|record| record.body.kind().is_decision());
-    for record in decisions.filter(|record| record.body.kind() != Kind::RoomWatermark) {
+    let is_told = |kind: Kind| kind != Kind::RoomWatermark && (story.measures || kind != Kind::CapacityMeasured);
+    for record in decisions.filter(|record| is_told(record.body.kind())) {
         writeln!(text, "{}", sentence(record)).map_err(|error| error.to_string())?;
     }
     Ok(text)
@@ -35,14 +39,16 @@ struct Story {
     house: House,
     tellers: BTreeMap<String, Teller>,
     sessions: usize,
+    /// Whether what agents used is written down.
+    measures: bool,
 }
 
 // === impl Story ===
 
 impl Story {
     fn new() -> Self {
-        let rooms: Rooms = vec![room::<Incident>, room::<Rollback>];
-        Self { house: House::new(&rooms), tellers: BTreeMap::new(), sessions: 0 }
+        let rooms: Rooms = vec![room::<Incident>, room::<Rollback>, room::<Escalation>, room::<Capacity>, room::<Audit>];
+        Self { house: House::new(&rooms), tellers: BTreeMap::new(), sessions: 0, measures: false }
     }
 
     fn live(&mut self, line: &Line) -> Result<(), String> {
@@ -55,9 +61,9 @@ impl Story {
             }
             Said::Outcome { session, success } => self.fact(agent, at_s, Some(session), facts::outcome(Some(*success))),
             Said::Ends(session) => self.fact(agent, at_s, Some(session), facts::ended()),
-            Said::Runs { count, version, segment, every_s, success } => {
+            Said::Runs { count, version, segment, every_s, latency_ms, success } => {
                 for index in 0..*count {
-                    self.run(agent, at_s + index * every_s, version, segment.as_deref(), *success);
+                    self.run(agent, at_s + index * every_s, version, segment.as_deref(), (*latency_ms, *success));
                 }
             }
             Said::Tool { failed, version, count, every_s } => {
@@ -85,6 +91,8 @@ impl Story {
             Said::Beats { every_s, serving, count } => {
                 self.repeat(agent, at_s, *count, *every_s, &facts::heartbeat(*every_s, serving.as_deref()).into());
             }
+            // It belongs to a session and names none.
+            Said::Garbles { count, every_s } => self.repeat(agent, at_s, *count, *every_s, &facts::ended().into()),
             Said::Answers { accepted, serving } => {
                 let order = self.last(agent, Kind::RollbackOrdered)?;
                 self.fact(agent, at_s, None, facts::acknowledged(&order, *accepted, serving.as_deref()));
@@ -95,6 +103,7 @@ impl Story {
                 let opened = teller.tell(BIRTH.plus_s(at_s), None, DoorOpened { shut_since });
                 self.house.reopen(BIRTH.plus_s(at_s), opened);
             }
+            Said::Measures => self.measures = true,
             Said::Hold => self.house.hold(),
             Said::Release => self.house.release(),
             Said::Pass => self.house.pass_to(BIRTH.plus_s(at_s)),
@@ -152,10 +161,14 @@ impl Story {
         Ok(())
     }
 
-    fn run(&mut self, agent: &str, at_s: i64, version: &str, segment: Option<&str>, success: Option<bool>) {
+    /// A session, the time of its model call, and whether it succeeds.
+    fn run(&mut self, agent: &str, at_s: i64, version: &str, segment: Option<&str>, (latency_ms, success): (Option<f64>, Option<bool>)) {
         self.sessions += 1;
         let session = format!("session-{}", self.sessions);
         self.fact(agent, at_s, Some(&session), facts::started(version, segment));
+        if latency_ms.is_some() {
+            self.fact(agent, at_s, Some(&session), ModelCalled { latency_ms, ..facts::model_called(Some(false)) });
+        }
         if success.is_some() {
             self.fact(agent, at_s, Some(&session), facts::outcome(success));
         }

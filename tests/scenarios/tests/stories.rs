@@ -42,6 +42,25 @@ stories! {
     nobody_is_silent_while_the_door_is_shut
     failing_tools_reduce_an_agent_until_they_work
     nothing_to_go_back_to_means_people_only
+    an_angry_customer_gets_a_human_once
+    a_legal_topic_overrules_a_happy_score
+    nobody_comes_in_time
+    an_unknown_language_is_not_neutral
+    a_route_that_can_never_match_is_refused
+    an_agent_that_fails_in_a_row_gets_a_human
+    a_burst_passes_a_budget_once
+    a_rising_trend_is_warned_of_before_it_is_passed
+    too_little_history_is_said_to_be_insufficient
+    no_traffic_is_no_data_rather_than_healthy
+    what_nobody_can_read_is_refused_and_stops_nobody
+    a_flood_of_what_nobody_can_read_is_told_as_a_run
+    a_loop_at_night_is_noticed
+    a_version_that_slows_down_is_investigated
+    a_regression_hidden_by_the_mix_is_found
+    a_healthy_shift_of_the_mix_stays_silent
+    a_slow_burn_is_a_ticket
+    the_next_regression_beside_a_loop_is_taken_back_too
+    the_next_regression_beside_a_loop_is_proposed_too
 }
 
 #[test]

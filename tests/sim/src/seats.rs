@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use audit::Audit;
+use capacity::Capacity;
+use escalation::Escalation;
 use incident::Incident;
 use machine::Machine;
 use rollback::Rollback;
@@ -52,7 +55,16 @@ pub(crate) struct Seat {
 impl Seat {
     /// Every member of every room, none started.
     pub(crate) fn all() -> Vec<Self> {
-        (0..ORDINALS).flat_map(|ordinal| [Self::of::<Incident>(ordinal), Self::of::<Rollback>(ordinal)]).collect()
+        let of_ordinal = |ordinal| {
+            [
+                Self::of::<Incident>(ordinal),
+                Self::of::<Rollback>(ordinal),
+                Self::of::<Escalation>(ordinal),
+                Self::of::<Capacity>(ordinal),
+                Self::of::<Audit>(ordinal),
+            ]
+        };
+        (0..ORDINALS).flat_map(of_ordinal).collect()
     }
 
     /// Starts it anew; whatever stood there is gone without a word.

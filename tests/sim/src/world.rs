@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use audit::Audit;
+use capacity::Capacity;
+use escalation::Escalation;
 use incident::Incident;
 use kit::facts::{self, Teller};
 use kit::lives::BIRTH;
@@ -16,7 +19,7 @@ use runtime::log::memory::{FaultPlan, MemoryLog, MemoryOptions};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{PumpOptions, Step};
 use runtime::snapshots::MemorySnapshots;
-use wire::{Body, Event, Kind, Offset, Partition, PolicyAdopted, StoredRecord, Timestamp};
+use wire::{Body, Event, Kind, Offset, Partition, PolicyAdopted, RawRecord, StoredRecord, Timestamp};
 
 use crate::life::life;
 use crate::seats::{Seat, Turned, earliest};
@@ -68,7 +71,8 @@ impl World {
         let life: VecDeque<_> = life(&mut rng).into();
         let agents = life.iter().map(|(_, event)| event.key.clone()).collect::<std::collections::BTreeSet<_>>().len();
         let options = MemoryOptions { partitions: PARTITIONS, seed, faults: weather(&mut rng), start: BIRTH, ..MemoryOptions::default() };
-        let faults = ["crashed", "slept", "joined", "clock_jumped", "snapshot_damaged"].into_iter().map(|name| (name, 0)).collect();
+        let faults =
+            ["crashed", "slept", "joined", "clock_jumped", "snapshot_damaged", "garbled"].into_iter().map(|name| (name, 0)).collect();
         Self {
             rng,
             log: MemoryLog::new(options),
@@ -99,7 +103,8 @@ impl World {
             }
             self.seats.iter_mut().for_each(|seat| seat.asleep = seat.asleep.saturating_sub(1));
             match self.rng.random_range(0..100) {
-                0..25 => self.publish(),
+                0..24 => self.publish(),
+                24 => self.garble(),
                 25..93 => self.step_one(),
                 93..96 => self.answer(),
                 96 => self.crash(),
@@ -147,7 +152,8 @@ impl World {
         let partitions: Vec<Vec<StoredRecord>> = (0..PARTITIONS)
             .map(|partition| self.log.read(Partition(partition), Offset(0), usize::MAX).expect("the memory log can always be read"))
             .collect();
-        let judgement = oracle::judge(&partitions, &vec![room::<Incident>, room::<Rollback>], self.log.now());
+        let rooms = vec![room::<Incident>, room::<Rollback>, room::<Escalation>, room::<Capacity>, room::<Audit>];
+        let judgement = oracle::judge(&partitions, &rooms, self.log.now());
         let objections =
             judgement.objections.iter().map(|objection| format!("{}/{}: {}", objection.partition, objection.offset, objection.reason));
         self.objections.extend(objections);
@@ -173,6 +179,21 @@ impl World {
             self.log.set_now(time.max(self.log.now()));
             self.say(event);
         }
+    }
+
+    /// A publisher that knows nothing of this topic, or whose client places keys by another hash.
+    fn garble(&mut self) {
+        let Some((_, event)) = self.life.front() else { return };
+        let (mut partition, mut record) = (event.partition(PARTITIONS), event.to_raw());
+        match self.rng.random_range(0..4) {
+            0 => partition = Partition((partition.0 + 1) % PARTITIONS),
+            1 => record.value.truncate(record.value.len() / 2),
+            2 => record.headers.retain(|(name, _)| name != "ce_id"),
+            _ => record = RawRecord { value: "no record".into(), ..RawRecord::default() },
+        }
+        *self.faults.entry("garbled").or_default() += 1;
+        self.trace.push(format!("somebody says what nobody can read on {partition}"));
+        self.log.publish_unchecked(vec![Addressed { partition, record }]).expect("the memory log takes every record");
     }
 
     fn say(&mut self, event: Event) {
@@ -348,7 +369,12 @@ impl Platform {
 
 /// Policies under which versions are proven and incidents resolved within the hours that a seed lasts.
 fn impatient_policies() -> Vec<Event> {
-    const POLICIES: [(&str, &str); 2] = [
+    const POLICIES: [(&str, &str); 4] = [
+        (
+            "capacity",
+            r#"{"budgets": {"tokens_per_minute": 600, "cost_usd_per_day": 0.1, "concurrent_sessions": 2}, "horizon_s": 600, "calm_minutes": 1}"#,
+        ),
+        ("audit", r#"{"told_singly_max": 2}"#),
         ("rollback", r#"{"proof_outcomes": 4, "proof_hours": 1, "ack_timeout_s": 300, "sightings": 1}"#),
         (
             "incident",

@@ -81,13 +81,13 @@ fn details(event: &Value) -> Vec<String> {
         text(basis, "/accountable")
     );
     details.push(rule);
-    let numbers = numbers(event);
-    if !numbers.is_empty() {
-        details.push(numbers);
-    }
+    let figures = [numbers(event), figures(event)];
+    details.extend(figures.into_iter().filter(|told| !told.is_empty()));
     details.push(format!("knew partition {} up to offset {}, at {}", event["partition"], basis["asof"], text(basis, "/now")));
     details.push(format!("id {}", text(event, "/id")));
-    details.extend(event.pointer("/data/incident_id").and_then(Value::as_str).map(|id| format!("incident {id}")));
+    for episode in ["incident", "escalation"] {
+        details.extend(event.pointer(&format!("/data/{episode}_id")).and_then(Value::as_str).map(|id| format!("{episode} {id}")));
+    }
     details
 }
 
@@ -97,6 +97,20 @@ pub(crate) fn numbers(event: &Value) -> String {
     let told: Vec<_> = numbers.iter().map(|(name, value)| format!("{name} {}", number(value))).collect();
     told.join(", ")
 }
+
+/// What a decision tells in figures beside its numbers: amounts, and the times that it names.
+fn figures(event: &Value) -> String {
+    let Some(fields) = event.get("data").and_then(Value::as_object) else { return String::new() };
+    let told = fields.iter().filter_map(|(name, value)| match value {
+        Value::Number(_) => Some(format!("{name} {}", number(value))),
+        Value::String(time) if TIMES.contains(&name.as_str()) => Some(format!("{name} {}", moment(time))),
+        _ => None,
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// Fields of decisions that are times.
+const TIMES: [&str; 5] = ["due_at", "exhausted_at", "from", "until", "at"];
 
 /// Numbers for people: four significant digits are enough to see what happened; `--json` has them all.
 fn number(value: &Value) -> String {
@@ -143,6 +157,19 @@ mod tests {
     fn a_decision_is_told_with_rule_numbers_and_facts() {
         let told = readable("d1", &found(), None);
         for part in ["incident.opened of billing", "rule regression, policy default", "e 102.4, lost 9", "session s1", "success=false"] {
+            assert!(told.contains(part), "`{part}` is not in\n{told}");
+        }
+    }
+
+    #[test]
+    fn what_a_decision_tells_in_figures_of_its_own_is_told() {
+        let raised = json!({
+            "id": "e1", "type": "io.reeve.escalation.raised.v1", "partitionkey": "billing", "partition": 1, "recordedtime": "t2",
+            "data": {"summary": "s-1 needs a human", "escalation_id": "x", "priority": 2, "sentiment": -0.75, "threshold": -0.4,
+                     "due_at": "2026-03-01T12:00:07.000000Z", "basis": {"rule": "sentiment", "asof": 4}}
+        });
+        let told = readable("e1", &Found::from([("e1".to_owned(), raised)]), None);
+        for part in ["due_at 2026-03-01T12:00:07.000Z", "priority 2", "sentiment -0.7500", "threshold -0.4000", "escalation x"] {
             assert!(told.contains(part), "`{part}` is not in\n{told}");
         }
     }

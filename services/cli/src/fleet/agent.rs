@@ -8,16 +8,17 @@ use rand_chacha::ChaCha8Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wire::{
-    BaselineDeclared, Body, CommandAcknowledged, Event, HarmReported, Kind, Layers, OutcomeReported, PlatformHeartbeat, SessionEnded,
-    SessionId, Source, VersionDeployed, VersionId, cloudevents,
+    BaselineDeclared, Body, CommandAcknowledged, Event, HarmReported, Kind, Layers, OutcomeReported, PlatformHeartbeat, PolicyAdopted,
+    Role, SessionId, Source, VersionDeployed, VersionId, cloudevents,
 };
 
 use crate::fact;
 use crate::fleet::Size;
+use crate::fleet::acts;
 use crate::fleet::known::Known;
 use crate::fleet::orders::{Order, Ordered};
 use crate::fleet::scenario::{Scenario, Stroke};
-use crate::fleet::sessions::{SUCCESS_OF_GOOD, Session};
+use crate::fleet::sessions::{Course, SUCCESS_OF_GOOD, Session};
 use crate::output;
 
 /// How often the platform says that it is alive, and how long it asks to be waited for.
@@ -33,8 +34,10 @@ pub(super) struct Agent {
     run: String,
     known: Known,
     scenario: Scenario,
+    size: Size,
     rng: ChaCha8Rng,
-    session_every: Duration,
+    /// When sessions began to go as the scenario wants it, and how many have begun since.
+    turned: Option<(Instant, usize)>,
     serving: VersionId,
     suspect: Option<VersionId>,
     human_only: bool,
@@ -54,6 +57,13 @@ enum Act {
     Beat,
     Strike(Stroke),
     Obey(Order),
+}
+
+/// What comes before an agent's next act.
+enum Heard {
+    Nothing,
+    Order(Order),
+    Returned(SessionId),
 }
 
 // === impl Agent ===
@@ -77,8 +87,9 @@ impl Agent {
             source: cloudevents::platform_source("simulation", name),
             run: run.to_owned(),
             scenario,
+            size: size.clone(),
             rng: ChaCha8Rng::seed_from_u64(size.seed.wrapping_mul(1_000_003).wrapping_add(index)),
-            session_every: Duration::from_secs_f64(1.0 / size.rate),
+            turned: None,
             serving: baseline,
             suspect: None,
             human_only: known.mode.as_deref() == Some("human_only"),
@@ -94,7 +105,14 @@ impl Agent {
     }
 
     /// Lives until stopped; then ends what is open and announces the pause.
-    pub(super) async fn live(mut self, mut orders: mpsc::Receiver<Order>, mut stopped: watch::Receiver<bool>) {
+    ///
+    /// `returned` are sessions that a human took over and is done with.
+    pub(super) async fn live(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut returned: mpsc::Receiver<SessionId>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
         self.begin().await;
         loop {
             let due = self.agenda.first_key_value().map(|((due, _), _)| *due).expect("the next session is always due");
@@ -102,13 +120,15 @@ impl Agent {
                 // Whoever stops the fleet waits for it, and an order is heard before the next session starts.
                 biased;
                 _ = stopped.changed() => None,
-                Some(order) = orders.recv() => Some(Some(order)),
-                () = sleep_until(due) => Some(None),
+                Some(order) = orders.recv() => Some(Heard::Order(order)),
+                Some(session) = returned.recv() => Some(Heard::Returned(session)),
+                () = sleep_until(due) => Some(Heard::Nothing),
             };
             match next {
                 None => break,
-                Some(Some(order)) => self.hear(order),
-                Some(None) => self.act().await,
+                Some(Heard::Order(order)) => self.hear(order),
+                Some(Heard::Returned(session)) => self.end_after_human(session).await,
+                Some(Heard::Nothing) => self.act().await,
             }
         }
         self.pause().await;
@@ -153,7 +173,8 @@ impl Agent {
         let Some(((due, _), act)) = self.agenda.pop_first() else { return };
         match act {
             Act::Start => {
-                let pause = self.session_every.mul_f64(self.rng.random_range(0.7..1.3));
+                let rate = self.size.rate * self.scenario.busier(self.turned.is_some());
+                let pause = Duration::from_secs_f64(self.rng.random_range(0.7..1.3) / rate);
                 self.plan(due + pause, Act::Start);
                 self.start_session(due);
             }
@@ -178,14 +199,39 @@ impl Agent {
         self.started += 1;
         let success = if version == self.suspect && version.is_some() { self.scenario.success_of_new() } else { SUCCESS_OF_GOOD };
         let id = SessionId::from(format!("{}-{}-{}", self.name, self.run, self.started));
-        let session = Session { version: version.as_ref(), ordinal, success };
+        let course = self.course(at);
+        let success = self.scenario.success(course, success);
+        let session = Session { version: version.as_ref(), ordinal, success, course };
         for (after, body) in session.facts(&mut self.rng) {
             self.plan(at + after, Act::Say(id.clone(), Box::new(body)));
         }
     }
 
+    /// How the next session goes that begins `at`.
+    fn course(&mut self, at: Instant) -> Course {
+        let Some((since, begun)) = &mut self.turned else { return Course::Plain };
+        *begun += 1;
+        self.scenario.course(*begun - 1, at.saturating_duration_since(*since))
+    }
+
+    /// A human took the session over and is done: it did what it was for, and nothing more is said in it.
+    async fn end_after_human(&mut self, session: SessionId) {
+        let before = self.agenda.len();
+        self.agenda.retain(|_, act| !matches!(act, Act::Say(of, _) if *of == session));
+        if self.agenda.len() < before {
+            let outcome = acts::outcome(true, Role::Human, &mut self.rng);
+            self.say(Some(session.clone()), outcome).await;
+            self.say(Some(session), acts::ended("completed by a human")).await;
+        }
+    }
+
     async fn strike(&mut self, stroke: Stroke) {
         match stroke {
+            Stroke::Adopt => self.adopt().await,
+            Stroke::Turn => {
+                self.tell("the trouble begins");
+                self.turned = Some((Instant::now(), 0));
+            }
             Stroke::Deploy => {
                 let version = self.known.new_version(&self.name);
                 self.suspect = Some(version.clone());
@@ -205,6 +251,20 @@ impl Agent {
                 self.silent = true;
             }
         }
+    }
+
+    /// Adopts the scenario's policy, under a version of its own in every run.
+    async fn adopt(&mut self) {
+        let Some(adoption) = self.scenario.adoption(&self.name, &self.size) else { return };
+        self.tell(&format!("adopts a policy of the {} room", adoption.room));
+        let word = PolicyAdopted {
+            room: adoption.room.to_owned(),
+            version: format!("fleet-{}", self.run),
+            document: adoption.document,
+            author: "fleet".to_owned(),
+            reason: adoption.reason.to_owned(),
+        };
+        self.publish(fact::event("/people/fleet", adoption.room, word)).await;
     }
 
     async fn deploy(&mut self, version: VersionId) {
@@ -266,7 +326,7 @@ impl Agent {
                 let outcome = OutcomeReported { success: Some(false), csat: None, handled_by: None, handling_s: None, version: None };
                 self.say(Some(session.clone()), outcome.into()).await;
             }
-            self.say(Some(session), SessionEnded { reason: Some("platform went down".to_owned()), version: None }.into()).await;
+            self.say(Some(session), acts::ended("platform went down")).await;
         }
     }
 

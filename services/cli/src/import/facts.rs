@@ -8,7 +8,8 @@ use uuid::Uuid;
 use wire::cloudevents::{self, Door};
 use wire::{AgentId, Event, Kind, Timestamp, VersionId};
 
-use super::recording::{Act, Fault, Place, Session, Turn};
+use super::lines::{Fault, Place};
+use super::recording::{Act, Session, Turn};
 
 /// Root of the ids that an import derives.
 const ROOT: Uuid = Uuid::from_u128(0x2f0c_9a51_7d3e_5b86_a4c1_60e9_8b72_15df);
@@ -39,6 +40,8 @@ pub(super) struct Fact {
     pub at: Option<Timestamp>,
     /// What it is within its session.
     pub step: Step,
+    /// Whether nothing in its session tells a version or how it went, so that no room has an answer to it at once.
+    pub quiet: bool,
     /// The fact.
     pub event: Event,
 }
@@ -63,18 +66,18 @@ pub(super) enum Step {
 pub(super) fn of_session(session: &Session, place: &Place, naming: &Naming) -> Result<Vec<Fact>, Fault> {
     let agent = naming.agent.as_ref().or(session.domain.as_ref());
     let agent = agent.ok_or_else(|| place.fault(Some("domain"), "it is missing; name the agent with --agent"))?;
-    let teller = Teller { session, place, platform: platform_of(session.source.as_deref()), agent };
+    let recorded = Recorded { session, place, teller: Teller::new(session.source.as_deref(), &session.id, agent) };
 
-    let mut facts = vec![teller.started(naming)?];
+    let mut facts = vec![recorded.started(naming)?];
     for turn in &session.turns {
-        facts.push(teller.acted(turn)?);
-        facts.extend(teller.spent(turn)?);
+        facts.push(recorded.acted(turn)?);
+        facts.extend(recorded.spent(turn)?);
     }
     // What is not told is no outcome: the session just ended.
     if let Some(success) = session.success {
-        facts.push(teller.tell(Step::Outcome, Kind::OutcomeReported, session.ended_at, json!({ "success": success }))?);
+        facts.push(recorded.tell(Step::Outcome, Kind::OutcomeReported, session.ended_at, json!({ "success": success }))?);
     }
-    facts.push(teller.tell(Step::Ended, Kind::SessionEnded, session.ended_at, json!({ "reason": session.termination_reason }))?);
+    facts.push(recorded.tell(Step::Ended, Kind::SessionEnded, session.ended_at, json!({ "reason": session.termination_reason }))?);
     date_the_undated(&mut facts);
     Ok(facts)
 }
@@ -92,7 +95,7 @@ pub(super) fn baseline(version: &VersionId, first: &Fact, least: &(String, Strin
     let told = json!({ "version": version, "author": IMPORTER, "reason": "named as the baseline when recorded sessions were imported" });
     let event = envelope(&format!("/people/{IMPORTER}"), agent, &id, Kind::BaselineDeclared, first.at, None, told);
     let event = translate(event).map_err(|reason| first.place.fault(Some("--baseline"), reason))?;
-    Ok(Fact { event, step: Step::Started, ..first.clone() })
+    Ok(Fact { event, step: Step::Started, quiet: false, ..first.clone() })
 }
 
 /// Name of the platform of a source: readable, and as unique as the source.
@@ -106,16 +109,58 @@ pub(super) fn platform_of(source: Option<&str>) -> String {
 }
 
 /// Whoever tells the facts of one session.
-struct Teller<'a> {
+pub(super) struct Teller<'a> {
+    source: Option<&'a str>,
+    session: &'a str,
+    agent: &'a str,
+    platform: String,
+}
+
+/// What a fact is, before it is told.
+pub(super) struct Telling {
+    /// What its id is derived from: every part of it that no other fact shares.
+    pub name: Value,
+    /// What it is within its session.
+    pub step: Step,
+    /// Its kind.
+    pub kind: Kind,
+    /// When it happened.
+    pub at: Option<Timestamp>,
+    /// Its fields; what is null is absent.
+    pub told: Value,
+}
+
+/// A recorded session, and whoever tells its facts.
+struct Recorded<'a> {
     session: &'a Session,
     place: &'a Place,
-    platform: String,
-    agent: &'a str,
+    teller: Teller<'a>,
 }
 
 // === impl Teller ===
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    /// Tells of `session`, which `source` recorded of `agent`.
+    pub(super) fn new(source: Option<&'a str>, session: &'a str, agent: &'a str) -> Self {
+        Self { source, session, agent, platform: platform_of(source) }
+    }
+
+    /// The fact.
+    ///
+    /// # Errors
+    /// When the gateway would refuse it.
+    pub(super) fn tell(&self, place: Place, telling: Telling) -> Result<Fact, Fault> {
+        let Telling { name, step, kind, at, told } = telling;
+        let source = cloudevents::platform_source(&self.platform, self.agent);
+        let event = envelope(source.as_str(), &AgentId::from(self.agent), &derived(&name), kind, at, Some(self.session), told);
+        let event = translate(event).map_err(|reason| place.fault(None, format!("{kind} is refused: {reason}")))?;
+        Ok(Fact { place, source: self.source.unwrap_or_default().to_owned(), at, step, quiet: false, event })
+    }
+}
+
+// === impl Recorded ===
+
+impl Recorded<'_> {
     fn started(&self, naming: &Naming) -> Result<Fact, Fault> {
         let version = naming.version.as_ref().or(self.session.agent_model.as_ref());
         let told = json!({ "version": version, "segment": self.session.segment });
@@ -155,19 +200,15 @@ impl Teller<'_> {
             Step::Turn(index, _) => Some(index),
             Step::Started | Step::Outcome | Step::Ended => None,
         };
-        let id = derived(&json!([self.session.source, self.session.id, turn, kind.name()]));
-        let source = cloudevents::platform_source(&self.platform, self.agent);
-        let event = envelope(source.as_str(), &AgentId::from(self.agent), &id, kind, at, Some(&self.session.id), told);
-        let place = Place { turn, ..self.place.clone() };
-        let event = translate(event).map_err(|reason| place.fault(None, format!("{kind} is refused: {reason}")))?;
-        Ok(Fact { place, source: self.session.source.clone().unwrap_or_default(), at, step, event })
+        let name = json!([self.session.source, self.session.id, turn, kind.name()]);
+        self.teller.tell(Place { turn, ..self.place.clone() }, Telling { name, step, kind, at, told })
     }
 }
 
 // === helpers ===
 
 /// What has no time of its own stands where the last thing before it stands, and before all of them with the first.
-fn date_the_undated(facts: &mut [Fact]) {
+pub(super) fn date_the_undated(facts: &mut [Fact]) {
     let mut last = facts.iter().find_map(|fact| fact.at);
     for fact in facts {
         fact.at = fact.at.or(last);
@@ -175,7 +216,8 @@ fn date_the_undated(facts: &mut [Fact]) {
     }
 }
 
-fn derived(name: &Value) -> String {
+/// The id that is derived from `name`.
+pub(super) fn derived(name: &Value) -> String {
     Uuid::new_v5(&ROOT, name.to_string().as_bytes()).to_string()
 }
 

@@ -8,18 +8,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use incident::Incident;
 use indicatif::ProgressBar;
-use machine::{Machine, WATERMARK_EVERY_S};
-use rollback::Rollback;
+use machine::WATERMARK_EVERY_S;
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions, OwnedClock};
 use runtime::log::{Addressed, AppendError, Log, LogError};
-use runtime::pump::{Pump, PumpError, PumpOptions, Step};
-use wire::{Body, Kind, Offset, Partition, Timestamp};
+use runtime::pump::Step;
+use wire::{Body, Kind, Offset, Partition, Role, Timestamp};
 
 use super::Report;
 use super::facts::Fact;
 use crate::failure::Failure;
+use crate::rooms::{self, AnyPump};
 use crate::target::{PARTITIONS, TOPIC};
 
 /// Facts of one write.
@@ -57,23 +56,7 @@ pub(super) fn through(folder: &Path, facts: &[Fact], skip_bad: bool, bar: &Progr
 struct House {
     log: Arc<EmbeddedLog>,
     clock: Arc<OwnedClock>,
-    rooms: Vec<Box<dyn Room>>,
-}
-
-/// A pump of any room.
-trait Room {
-    fn step(&mut self) -> Result<Step, PumpError>;
-    fn drain(&mut self) -> Result<(), PumpError>;
-}
-
-impl<M: Machine> Room for Pump<M> {
-    fn step(&mut self) -> Result<Step, PumpError> {
-        Self::step(self)
-    }
-
-    fn drain(&mut self) -> Result<(), PumpError> {
-        Self::drain(self)
-    }
+    rooms: Vec<Box<dyn AnyPump>>,
 }
 
 // === impl House ===
@@ -85,10 +68,7 @@ impl House {
         let clock = OwnedClock::starting_at(Timestamp(0));
         let options = EmbeddedOptions { topic: TOPIC.to_owned(), partitions: PARTITIONS, clock: Clock::Owned(Arc::clone(&clock)) };
         let log = EmbeddedLog::open(folder, options)?;
-        let rooms: Vec<Box<dyn Room>> = vec![
-            Box::new(Pump::<Incident>::new(log.clone(), PumpOptions::default())),
-            Box::new(Pump::<Rollback>::new(log.clone(), PumpOptions::default())),
-        ];
+        let rooms = rooms::ALL.iter().filter_map(|room| room.mind).map(|mind| (mind.pump)(log.clone())).collect();
         let house = Self { log, clock, rooms };
         if house.ends()?.iter().all(|end| *end == Offset(0)) {
             house.clock.set(first.unwrap_or(Timestamp(0)));
@@ -206,8 +186,15 @@ impl House {
 /// Whether a room may decide something at this very fact: then nothing that happened later stands before the decision.
 fn may_be_answered(fact: &Fact) -> bool {
     match &fact.event.body {
-        Body::OutcomeReported(_) | Body::SessionEnded(_) => true,
+        Body::OutcomeReported(_) => true,
+        Body::SessionEnded(_) => !fact.quiet,
         Body::ToolReturned(returned) => returned.failed == Some(true),
+        Body::ModelCalled(called) => called.failed == Some(true),
+        // What a customer says may call for a human, and so may a call made once too often or a decision in doubt.
+        Body::MessagePosted(posted) => posted.role == Role::User,
+        Body::ToolCalled(called) => called.by == Role::Agent,
+        Body::DecisionMade(made) => made.confidence.is_some(),
+        Body::HarmReported(_) | Body::FindingReported(_) => true,
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::{AgentId, Body, VersionId};
 
 use super::facts::{self, Fact};
-use super::recording::Fault;
+use super::lines::Fault;
 
 /// Facts that one import holds in memory.
 pub(super) const FACTS_MAX: usize = 10_000_000;
@@ -93,7 +93,8 @@ mod tests {
     use wire::Timestamp;
 
     use super::super::facts::{Naming, Step, of_session};
-    use super::super::recording::{Place, Session};
+    use super::super::lines::Place;
+    use super::super::recording::Session;
     use super::*;
 
     #[test]

@@ -3,41 +3,13 @@
 //! What a source does not tell is absent, and stays so; what it tells in the wrong shape is a fault that names line,
 //! turn and field. Fields that are not read here are none of our business.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-
-use flate2::read::MultiGzDecoder;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wire::{Role, Timestamp};
 
-/// Bytes of one line: a session of a thousand turns with texts of 64 KiB still fits.
-pub(super) const LINE_BYTES_MAX: u64 = 128 << 20;
+use super::lines::{Fault, Fields, Line, Place};
+
 /// Turns of one session.
 pub(super) const TURNS_MAX: usize = 100_000;
-
-/// Where in the files something stands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// The file.
-    pub file: PathBuf,
-    /// Its line, from 1.
-    pub line: usize,
-    /// Index of the turn in the session; absent: the session itself.
-    pub turn: Option<i64>,
-}
-
-/// Something in a file that cannot be taken.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Fault {
-    /// Where.
-    pub place: Place,
-    /// The field, where it is one.
-    pub field: Option<String>,
-    /// What is wrong with it.
-    pub reason: String,
-}
 
 /// A recorded session.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,41 +75,13 @@ pub(super) struct Spent {
     pub finish_reason: Option<String>,
 }
 
-/// One line of a file: a session, or why it is none.
-pub(super) struct Line {
-    /// Where it stands.
-    pub place: Place,
-    /// What it holds.
-    pub session: Result<Session, Fault>,
-}
-
-/// Reads the lines of a file; blank ones are passed over. A name that ends in `.gz` is read as gzip.
+/// The session of a line. `segment_field` holds the kind of its task.
 ///
 /// # Errors
-/// When the file cannot be opened. What cannot be read later is told with the line at which it failed.
-pub(super) fn lines(file: &Path, segment_field: &str) -> io::Result<impl Iterator<Item = io::Result<Line>>> {
-    let opened = File::open(file)?;
-    let gzipped = file.extension().is_some_and(|extension| extension == "gz");
-    let plain: Box<dyn Read> = if gzipped { Box::new(MultiGzDecoder::new(opened)) } else { Box::new(opened) };
-    let mut reader = BufReader::new(plain);
-    let (file, segment_field) = (file.to_owned(), segment_field.to_owned());
-    let mut number = 0;
-    Ok(std::iter::from_fn(move || {
-        loop {
-            number += 1;
-            let place = Place { file: file.clone(), line: number, turn: None };
-            let mut bytes = Vec::new();
-            match (&mut reader).take(LINE_BYTES_MAX).read_until(b'\n', &mut bytes) {
-                Err(error) => return Some(Err(error)),
-                Ok(0) => return None,
-                Ok(_) if bytes.trim_ascii().is_empty() => {}
-                Ok(_) => {
-                    let session = Reading { place: &place, segment_field: &segment_field }.session(&bytes);
-                    return Some(Ok(Line { place, session }));
-                }
-            }
-        }
-    }))
+/// When the line holds none, or something of it in a shape that no session has.
+pub(super) fn session(line: &Line, segment_field: &str) -> Result<Session, Fault> {
+    let fields = line.object()?;
+    Reading { place: &line.place, segment_field }.session(&Fields { place: line.place.clone(), fields: &fields })
 }
 
 /// The reader of one line.
@@ -146,22 +90,10 @@ struct Reading<'a> {
     segment_field: &'a str,
 }
 
-/// The fields of a session or of a turn, and where they stand.
-struct Fields<'a> {
-    place: Place,
-    fields: &'a Map<String, Value>,
-}
-
 // === impl Reading ===
 
 impl Reading<'_> {
-    fn session(&self, line: &[u8]) -> Result<Session, Fault> {
-        if line.len() as u64 >= LINE_BYTES_MAX {
-            return Err(self.place.fault(None, format!("the line has {LINE_BYTES_MAX} bytes or more")));
-        }
-        let value: Value = serde_json::from_slice(line).map_err(|error| self.place.fault(None, format!("the line is no JSON: {error}")))?;
-        let fields = value.as_object().ok_or_else(|| self.place.fault(None, "the line is no JSON object"))?;
-        let session = Fields { place: self.place.clone(), fields };
+    fn session(&self, session: &Fields<'_>) -> Result<Session, Fault> {
         Ok(Session {
             id: session.scalar("session_id")?.ok_or_else(|| session.fault("session_id", "it is missing"))?,
             source: session.name("source")?,
@@ -171,8 +103,8 @@ impl Reading<'_> {
             started_at: session.time("started_at")?,
             ended_at: session.time("ended_at")?,
             termination_reason: session.name("termination_reason")?,
-            success: self.success(&session)?,
-            turns: self.turns(&session)?,
+            success: self.success(session)?,
+            turns: self.turns(session)?,
         })
     }
 
@@ -244,113 +176,12 @@ impl Fields<'_> {
         };
         Ok(Turn { index, act, role, at: self.time("ts")?, spent: (spent != Spent::default()).then_some(spent) })
     }
-
-    /// The field, where it says anything.
-    fn get(&self, field: &str) -> Option<&Value> {
-        self.fields.get(field).filter(|value| !value.is_null())
-    }
-
-    fn text(&self, field: &str) -> Result<Option<String>, Fault> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(self.fault(field, "it is no text")),
-        }
-    }
-
-    /// A text that names something: an empty one says nothing, and is absent.
-    fn name(&self, field: &str) -> Result<Option<String>, Fault> {
-        Ok(self.text(field)?.filter(|text| !text.is_empty()))
-    }
-
-    fn required(&self, field: &str) -> Result<String, Fault> {
-        self.name(field)?.ok_or_else(|| self.fault(field, "it is missing"))
-    }
-
-    /// A name, or a number or boolean as its text: tasks and trials are often numbered.
-    fn scalar(&self, field: &str) -> Result<Option<String>, Fault> {
-        match self.get(field) {
-            Some(Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(Value::Bool(truth)) => Ok(Some(truth.to_string())),
-            _ => self.name(field),
-        }
-    }
-
-    fn boolean(&self, field: &str) -> Result<Option<bool>, Fault> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(Value::Bool(truth)) => Ok(Some(*truth)),
-            Some(_) => Err(self.fault(field, "it is neither true nor false")),
-        }
-    }
-
-    fn number(&self, field: &str) -> Result<Option<f64>, Fault> {
-        match self.get(field) {
-            None => Ok(None),
-            Some(value) => value.as_f64().map(Some).ok_or_else(|| self.fault(field, "it is no number")),
-        }
-    }
-
-    /// A whole number; `3.0` is one too.
-    fn whole(&self, field: &str) -> Result<Option<i64>, Fault> {
-        const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
-        let Some(value) = self.get(field) else { return Ok(None) };
-        let exact = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT_MAX).map(|number| number as i64);
-        value.as_i64().or(exact).map(Some).ok_or_else(|| self.fault(field, "it is no whole number"))
-    }
-
-    fn time(&self, field: &str) -> Result<Option<Timestamp>, Fault> {
-        let Some(text) = self.name(field)? else { return Ok(None) };
-        let time = Timestamp::parse_naive_as_utc(&text).ok_or_else(|| self.fault(field, format!("`{text}` is no ISO 8601 time")))?;
-        Ok(Some(time))
-    }
-
-    fn role(&self, field: &str) -> Result<Option<Role>, Fault> {
-        let Some(text) = self.name(field)? else { return Ok(None) };
-        let role = serde_json::from_value(Value::String(text.clone()));
-        role.map(Some).map_err(|_| self.fault(field, format!("`{text}` is no role")))
-    }
-
-    /// Any value, as JSON text; a text is taken as it is.
-    fn json(&self, field: &str) -> Option<String> {
-        self.get(field).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    }
-
-    fn fault(&self, field: &str, reason: impl Into<String>) -> Fault {
-        self.place.fault(Some(field), reason)
-    }
 }
 
 /// Who made the call that a result answers: the last one with its `call_id`, for ids repeat.
 fn caller(earlier: &[Turn], call_id: Option<&str>) -> Role {
     let made = |turn: &&Turn| matches!(&turn.act, Act::ToolCall { call_id: Some(known), .. } if Some(known.as_str()) == call_id);
     earlier.iter().rev().find(made).map_or(Role::Other, |turn| turn.role)
-}
-
-// === impl Place ===
-
-impl Place {
-    /// A fault at this place.
-    pub(super) fn fault(&self, field: Option<&str>, reason: impl Into<String>) -> Fault {
-        Fault { place: self.clone(), field: field.map(str::to_owned), reason: reason.into() }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, line {}", self.file.display(), self.line)?;
-        self.turn.map_or(Ok(()), |turn| write!(f, ", turn {turn}"))
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.place)?;
-        if let Some(field) = &self.field {
-            write!(f, ", field {field}")?;
-        }
-        write!(f, ": {}", self.reason)
-    }
 }
 
 #[cfg(test)]

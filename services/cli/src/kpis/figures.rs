@@ -73,6 +73,11 @@ impl Report {
     pub(super) fn is_empty(&self) -> bool {
         self.sessions == 0
     }
+
+    /// Whether no session tells how it turned out.
+    pub(super) fn tells_no_outcome(&self) -> bool {
+        self.success + self.failure == 0
+    }
 }
 
 /// What a version did.

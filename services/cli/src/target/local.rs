@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use incident::Incident;
-use machine::{Fold, Machine};
-use rollback::Rollback;
+use machine::Unreadable;
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
 use runtime::log::merge::Cursor;
 use runtime::log::{Addressed, AppendError, Log, LogError};
@@ -20,6 +18,7 @@ use wire::{AgentId, Event, Kind, Offset, Partition, Record, StoredRecord};
 
 use self::reading::Reading;
 use crate::failure::{Exit, Failure};
+use crate::rooms::{self, AnyFold};
 use crate::standing::Report;
 use crate::target::{Events, Filter, Published, Rejected};
 
@@ -65,6 +64,11 @@ impl Local {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The log.
+    pub fn log(&self) -> &dyn Log {
+        &*self.log
     }
 
     /// The records that the filter lets through.
@@ -129,30 +133,44 @@ impl Local {
             if agent.as_ref().is_some_and(|agent| home(agent, self.log.partitions()) != partition) {
                 continue;
             }
-            let (incident, rollback) = (self.fold::<Incident>(partition)?, self.fold::<Rollback>(partition)?);
-            let known: BTreeSet<_> = incident.machine().agents().into_iter().chain(rollback.machine().agents()).collect();
+            let folds = self.folds(partition)?;
+            let known: BTreeSet<_> = folds.iter().flat_map(|fold| fold.agents()).collect();
             for known in known.iter().filter(|known| agent.as_ref().is_none_or(|agent| agent == *known)) {
-                report.add(known.as_str(), incident.machine().standing(known, incident.appended()));
-                report.add(known.as_str(), rollback.machine().standing(known, rollback.appended()));
+                folds.iter().for_each(|fold| report.add(known.as_str(), fold.standing(known, fold.appended())));
             }
         }
         Ok(report)
     }
 
-    fn fold<M: Machine>(&self, partition: Partition) -> Result<Fold<M>, LogError> {
-        let mut fold = Fold::new(partition);
+    /// Where each partition ends.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn ends(&self) -> Result<Vec<Offset>, Failure> {
+        let ends = (0..self.log.partitions()).map(|partition| self.log.end(Partition(partition)));
+        Ok(ends.collect::<Result<_, _>>()?)
+    }
+
+    /// A partition as every room that thinks has folded it.
+    fn folds(&self, partition: Partition) -> Result<Vec<Box<dyn AnyFold>>, LogError> {
+        let mut folds: Vec<_> = rooms::ALL.iter().filter_map(|room| room.mind).map(|mind| (mind.fold)(partition)).collect();
         let mut next = Offset(0);
         loop {
             let page = self.log.read(partition, next, PAGE_RECORDS)?;
-            let Some(last) = page.last() else { return Ok(fold) };
+            let Some(last) = page.last() else { return Ok(folds) };
             next = last.offset.next();
             for stored in &page {
-                let reads = stored.raw.kind().is_some_and(Fold::<M>::reads);
-                match reads.then(|| Record::read(stored)) {
-                    Some(Ok(record)) => {
-                        fold.fold(&record);
+                let kind = stored.raw.kind();
+                let read = Record::read_placed(stored, self.log.partitions());
+                for fold in &mut folds {
+                    match &read {
+                        Ok(record) if fold.reads(record.body.kind()) => drop(fold.fold(record)),
+                        // What is framed as nothing known every room looks at, to say what is wrong with it.
+                        Err(refusal) if refusal.blames_the_record() && kind.is_none_or(|kind| fold.reads(kind)) => {
+                            fold.refuse(&Unreadable { topic: self.log.topic(), stored, refusal });
+                        }
+                        _ => fold.skip(stored.offset, stored.appended),
                     }
-                    Some(Err(_)) | None => fold.skip(stored.offset, stored.appended),
                 }
             }
         }

@@ -68,7 +68,9 @@ impl Watcher {
             for stored in &page {
                 any = true;
                 *next = stored.offset.next();
-                if let Some((kind, words)) = stored.raw.kind().and_then(|kind| Some((kind, words(kind)?))) {
+                // A broadcast stands on every partition, and is told once.
+                let is_copy = partition > 0 && stored.raw.kind().is_some_and(Kind::is_broadcast);
+                if let Some((kind, words)) = stored.raw.kind().filter(|_| !is_copy).and_then(|kind| Some((kind, words(kind)?))) {
                     let event = cloudevents::to_structured(stored, self.log.topic(), None);
                     match self.format {
                         LogFormat::Human => tell(words, &event, &self.option, self.colour),
@@ -106,6 +108,13 @@ fn words(kind: Kind) -> Option<(&'static str, Colour)> {
         Kind::RollbackVerified => ("rollback verified", Colour::Green),
         Kind::RollbackFailed => ("rollback failed", Colour::Red),
         Kind::VersionProven => ("version proven", Colour::Green),
+        Kind::CapacityWarned => ("capacity warned", Colour::Yellow),
+        Kind::RecordRefused => ("record refused", Colour::Yellow),
+        Kind::EscalationRaised => ("human called", Colour::Yellow),
+        Kind::EscalationOverdue => ("nobody came", Colour::Red),
+        Kind::EscalationClosed => ("escalation closed", Colour::Green),
+        Kind::EscalationClaimed => ("escalation claimed", Colour::Plain),
+        Kind::EscalationReturned => ("escalation returned", Colour::Plain),
         _ => return None,
     })
 }

@@ -188,6 +188,49 @@ async fn what_is_well_formed_and_wrong_names_field_and_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_number_is_one_however_it_is_written() {
+    let house = House::open().await;
+    let called = |turn: &str| {
+        format!(
+            r#"{{"specversion": "1.0", "id": "a", "source": "/platforms/helpdesk/agents/telecom", "type": "tool.called", "subject": "s1",
+                "data": {{"arguments": "{{}}", "by": "agent", "turn": {turn}, "tool": "refund", "call_id": null, "version": null}}}}"#
+        )
+    };
+    house.post(STRUCTURED, called("1.0")).await.is_receipt(1, 0);
+    house.post(STRUCTURED, called("1")).await.is_receipt(0, 1);
+    house.post(BATCH, format!("[{}]", called("1e0"))).await.is_receipt(0, 1);
+    for broken in ["1.5", "1e300", "9007199254740993.0e5"] {
+        house.post(STRUCTURED, called(broken)).await.is_problem(422, "refused", &[(None, "data.turn", "malformed")]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_time_of_rfc_3339_is_taken_and_no_other_text() {
+    let house = House::open().await;
+    let dated = |id: usize, time: &str| {
+        let mut event = harm("telecom", &id.to_string());
+        event["time"] = time.into();
+        event
+    };
+    let good = [
+        "2000-01-01T00:00:00Z",
+        "2026-01-01t10:00:00z",
+        "2026-01-01T10:00:00.5Z",
+        "2026-01-01T10:00:00.123456789-00:00",
+        "2026-01-01T10:00:00+23:59",
+        "2016-12-31T23:59:60Z",
+        "2024-02-29T00:00:00Z",
+    ];
+    for (id, time) in good.iter().enumerate() {
+        house.publish(&dated(id, time)).await.is_receipt(1, 0);
+    }
+    for time in ["", "2026", "2026-01-01", "2026-01-01T10:00:00", "2026-02-29T10:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01T10:00:00Z "] {
+        house.publish(&dated(99, time)).await.is_problem(422, "refused", &[(None, "time", "malformed")]);
+    }
+    assert_eq!(house.records().len(), good.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_future_is_refused_and_the_past_is_not() {
     let house = House::open().await;
     let dated = |id: &str, seconds: i64| {

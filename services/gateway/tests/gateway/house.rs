@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use gateway::keys::Keys;
 use gateway::{GatewayOptions, ServeLimits, router, serve};
 use reqwest::{Client, Response, StatusCode};
 use runtime::log::Log;
@@ -29,6 +31,7 @@ pub(crate) struct House {
     pub(crate) log: Arc<EmbeddedLog>,
     pub(crate) client: Client,
     pub(crate) registry: prometheus::Registry,
+    pub(crate) keys: Keys,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<std::io::Result<()>>,
     _folder: TempDir,
@@ -40,13 +43,18 @@ impl House {
     }
 
     pub(crate) async fn with(options: GatewayOptions, limits: ServeLimits) -> Self {
+        Self::beside(options, limits, Router::new()).await
+    }
+
+    /// A gateway and other routes beside its own.
+    pub(crate) async fn beside(options: GatewayOptions, limits: ServeLimits, beside: Router) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let log_options = EmbeddedOptions { topic: "agent-events".to_owned(), partitions: PARTITIONS, clock: Clock::Wall };
         let log = EmbeddedLog::open(folder.path(), log_options).expect("a log");
-        let registry = options.registry.clone();
+        let (registry, keys) = (options.registry.clone(), options.keys.clone());
         let (stop, stopped) = oneshot::channel::<()>();
-        let (address, served) = spawn(Arc::clone(&log) as Arc<dyn Log>, options, limits, stopped).await;
-        Self { address, log, client: Client::new(), registry, stop: Some(stop), served, _folder: folder }
+        let (address, served) = serving(router(Arc::clone(&log) as Arc<dyn Log>, options, beside), limits, stopped).await;
+        Self { address, log, client: Client::new(), registry, keys, stop: Some(stop), served, _folder: folder }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -91,8 +99,16 @@ impl House {
         drop(self.stop.take());
     }
 
-    pub(crate) async fn closed(self) -> std::io::Result<()> {
-        timeout(PATIENCE, self.served).await.expect("in time").expect("no panic")
+    pub(crate) async fn closed(mut self) -> std::io::Result<()> {
+        timeout(PATIENCE, &mut self.served).await.expect("in time").expect("no panic")
+    }
+}
+
+/// Whatever a test asked for, the contract names every answer that it got.
+impl Drop for House {
+    fn drop(&mut self) {
+        let undeclared = crate::accept::count(self, "reeve_gateway_undeclared_answers_total", &[]);
+        assert!(std::thread::panicking() || undeclared == 0.0, "{undeclared} answers are not in the contract");
     }
 }
 
@@ -147,9 +163,13 @@ pub(crate) async fn spawn(
     limits: ServeLimits,
     stopped: oneshot::Receiver<()>,
 ) -> (SocketAddr, JoinHandle<std::io::Result<()>>) {
+    serving(router(log, options, Router::new()), limits, stopped).await
+}
+
+async fn serving(router: Router, limits: ServeLimits, stopped: oneshot::Receiver<()>) -> (SocketAddr, JoinHandle<std::io::Result<()>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
-    let served = tokio::spawn(serve(listener, router(log, options), async { drop(stopped.await) }, limits));
+    let served = tokio::spawn(serve(listener, router, async { drop(stopped.await) }, limits));
     (address, served)
 }
 

@@ -18,7 +18,7 @@ async fn who_never_ends_its_head_is_cut_off() {
     let limits = ServeLimits { header_timeout: SHORT, ..ServeLimits::default() };
     let house = House::with(GatewayOptions::default(), limits).await;
     let mut stream = TcpStream::connect(house.address).await.expect("a connection");
-    stream.write_all(b"POST /v1/events HTTP/1.1\r\nhost: x\r\n").await.expect("sent");
+    stream.write_all(b"POST /v1/events HTTP/1.1\r\nhost: localhost\r\n").await.expect("sent");
     read_to_end(&mut stream).await;
 }
 
@@ -34,7 +34,7 @@ async fn who_says_nothing_is_cut_off() {
 async fn who_sends_its_body_too_slowly_is_told_and_cut_off() {
     let options = GatewayOptions { body_timeout: SHORT, ..GatewayOptions::default() };
     let house = House::with(options, ServeLimits::default()).await;
-    let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\ncontent-length: 100\r\n\r\n{";
+    let head = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/cloudevents+json\r\ncontent-length: 100\r\n\r\n{";
     let answer = house.raw(head.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("urn:reeve:problem:body_too_slow") && answer.contains("connection: close"), "{answer}");
@@ -54,7 +54,7 @@ async fn who_takes_nothing_of_a_long_answer_is_cut_off() {
         house.post("application/cloudevents-batch+json", Value::from_iter(events).to_string()).await.is_receipt(10, 0);
     }
     let mut stream = TcpStream::connect(house.address).await.expect("a connection");
-    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let cut = async {
         while count(&house, "reeve_http_requests_total", &[("method", "GET")]) < 1.0
             || count(&house, "reeve_gateway_streams_open", &[]) > 0.0
@@ -73,9 +73,8 @@ async fn what_is_no_http_is_refused_and_the_server_goes_on() {
     let house = House::open().await;
     let long_header = format!("GET /v1/events HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(200 << 10));
     let many_headers = format!("GET /v1/events HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
-    let bad_chunk =
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
-    let two_lengths = "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}";
+    let bad_chunk = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/cloudevents+json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    let two_lengths = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}";
     let cases = [
         ("\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}", "HTTP/1.1 400 "),
         ("NONSENSE\r\n\r\n", "HTTP/1.1 400 "),
@@ -101,10 +100,10 @@ async fn requests_in_one_go_are_answered_in_their_order() {
     let house = House::open().await;
     let body = harm("telecom", "a").to_string();
     let post = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/cloudevents+json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let last = "GET /nothing HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let last = "GET /nothing HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let answer = house.raw(format!("{post}{post}{last}").as_bytes()).await;
     let statuses: Vec<_> = answer.split("HTTP/1.1 ").skip(1).map(|part| &part[..3]).collect();
     assert_eq!(statuses, ["202", "202", "404"]);
@@ -139,7 +138,7 @@ async fn a_request_under_way_is_answered_before_the_server_ends() {
     let mut house = House::open().await;
     let body = harm("telecom", "a").to_string();
     let (begun, rest) = body.split_at(20);
-    let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: application/cloudevents+json\r\nexpect: 100-continue";
+    let head = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/cloudevents+json\r\nexpect: 100-continue";
     let mut stream = TcpStream::connect(house.address).await.expect("a connection");
     stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes()).await.expect("sent");
     // The server asks for the body: the request is under way.

@@ -1,17 +1,12 @@
 //! Key figures of every recording, however it is brought in.
 
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
-
 use serde_json::Value;
 
-use crate::ground::{folder, import, json, kpis, moment, say};
-use crate::recordings::{self, Recording};
+use crate::ground::{folder, import, json, kpis};
+use crate::{killed, recordings};
 
 /// How far a cost may be from the known one, in dollars.
 const COST_TOLERANCE_USD: f64 = 1e-6;
-/// Attempts at killing an import in its middle.
-const KILLS_MAX: u32 = 24;
 
 #[test]
 fn every_recording_has_its_known_figures_and_keeps_them_when_it_is_imported_again() {
@@ -68,35 +63,10 @@ fn the_order_of_lines_changes_no_figure_and_no_fact() {
 #[test]
 fn an_import_that_is_killed_in_its_middle_is_completed_by_the_same_command() {
     for recording in recordings::all() {
-        let struck = (1..=KILLS_MAX).find(|attempt| was_killed_midway(&recording, *attempt));
-        let attempts = struck.unwrap_or_else(|| panic!("{}: no kill met the middle of the import", recording.name));
-        say(&format!("{}: killed in its middle at attempt {attempts}, completed by the same command", recording.name));
+        killed::in_the_middle(&recording.name, &[&recording.path], &[], |data, attempt| {
+            assert_figures(&kpis(data), &recording.figures, &format!("{} after kill {attempt}", recording.name));
+        });
     }
-}
-
-/// Kills an import and runs it again, which must complete it. Whether the kill left a part of it behind.
-fn was_killed_midway(recording: &Recording, attempt: u32) -> bool {
-    let data = folder();
-    let begun = moment();
-    let mut child = import(data.path(), &[&recording.path], &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-    // The log's file grows at the first facts; from there on every attempt waits a little longer than the last.
-    let log = data.path().join("log.redb");
-    let grown = || std::fs::metadata(&log).is_ok_and(|file| file.len() > 0);
-    while !grown() && begun.elapsed() < Duration::from_secs(30) {
-        std::thread::yield_now();
-    }
-    std::thread::sleep(Duration::from_millis(2).saturating_mul(attempt * attempt));
-    child.kill().expect("it can be killed");
-    let was_killed = !ended(child.wait().expect("it ended"));
-
-    let left = json(&mut import(data.path(), &[&recording.path], &[]));
-    assert_figures(&kpis(data.path()), &recording.figures, &format!("{} after kill {attempt}", recording.name));
-    was_killed && left["repeated"] != 0 && left["added"] != 0
-}
-
-/// Whether a program ended by itself.
-fn ended(status: ExitStatus) -> bool {
-    status.code().is_some()
 }
 
 /// Everything exactly, cost within its tolerance; null is null.

@@ -6,7 +6,11 @@
 mod distance;
 mod end_to_end;
 mod figures;
+mod foreign;
 mod ground;
+mod handoff;
+mod killed;
+mod mood;
 mod recordings;
 mod refused;
 mod regression;

@@ -26,8 +26,7 @@ pub(crate) struct Recording {
 
 /// Every recording, or nothing, loudly, where the recordings are not.
 pub(crate) fn all() -> Vec<Recording> {
-    let folder = std::env::var_os("REEVE_SHARED_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let folder = folder();
     let Ok(known) = std::fs::read_to_string(folder.join("expected_kpis.json")) else {
         say(&format!("SKIPPED: no recordings in {}; REEVE_SHARED_DATA names another folder", folder.display()));
         return Vec::new();
@@ -50,6 +49,16 @@ pub(crate) fn all() -> Vec<Recording> {
     all
 }
 
+/// A file of another make, or nothing, loudly, where the recordings are not.
+pub(crate) fn foreign(name: &str) -> Option<PathBuf> {
+    let path = folder().join(name);
+    if path.is_file() {
+        return Some(path);
+    }
+    say(&format!("SKIPPED: there is no {}; REEVE_SHARED_DATA names another folder", path.display()));
+    None
+}
+
 /// The recording of this name, if there are recordings.
 pub(crate) fn named(name: &str) -> Option<Recording> {
     all().into_iter().find(|recording| recording.name == name)
@@ -57,11 +66,21 @@ pub(crate) fn named(name: &str) -> Option<Recording> {
 
 /// Its sessions.
 pub(crate) fn sessions(recording: &Recording) -> Vec<Value> {
-    let lines = BufReader::new(GzDecoder::new(std::fs::File::open(&recording.path).expect("the recording is there"))).lines();
-    lines.map(|line| serde_json::from_str(&line.expect("the recording is whole")).expect("every line is a session")).collect()
+    lines(&recording.path)
 }
 
-/// Writes sessions as a recording.
+/// The lines of a gzipped file.
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
+    let lines = BufReader::new(GzDecoder::new(std::fs::File::open(path).expect("the recording is there"))).lines();
+    lines.map(|line| serde_json::from_str(&line.expect("the recording is whole")).expect("every line is JSON")).collect()
+}
+
+/// Where the recordings are, if they are.
+fn folder() -> PathBuf {
+    std::env::var_os("REEVE_SHARED_DATA").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from)
+}
+
+/// Writes lines as a gzipped file.
 pub(crate) fn write(path: &Path, sessions: &[Value]) {
     let mut file = GzEncoder::new(std::fs::File::create(path).expect("the test's folder is writable"), Compression::fast());
     sessions.iter().for_each(|session| writeln!(file, "{session}").expect("the test's folder is writable"));

@@ -95,7 +95,21 @@ fn without_a_baseline_nothing_is_ordered() {
     let Some(recording) = recordings::named(RECORDING) else { return };
     let data = folder();
     json(&mut import(data.path(), &[&recording.path], &[]));
-    assert_eq!(tail(data.path(), &VERDICTS), Vec::<Value>::new());
+    // Five telecom sessions call one tool up to 96 times with the same arguments, where no other one does so more than 8 times.
+    let verdicts = tail(data.path(), &VERDICTS);
+    let [looped] = &verdicts[..] else { panic!("a loop and nothing else is expected, not {verdicts:?}") };
+    assert_eq!((&looped["partitionkey"], &looped["data"]["level"]), (&json!(AGENTS[0]), &json!("P3")));
+    assert_eq!(looped["data"]["basis"]["rule"], json!("loop"));
+    assert_eq!(looped["data"]["version"], json!(BASELINE));
+}
+
+/// The decision that names the candidate: it opens an incident, or joins the one over the loops of the baseline.
+fn regression_of(log: &Path, order: &str) -> Value {
+    let said = tail(log, &["incident.opened", "incident.aggravated"]);
+    let mut named = said.into_iter().filter(|said| said["data"]["basis"]["rule"] == json!("regression"));
+    let first = named.next().unwrap_or_else(|| panic!("{order}: no version is named"));
+    assert_eq!(named.next(), None, "{order}: a version is named once");
+    first
 }
 
 /// Exactly one order, of telecom, from the candidate to the baseline, never acknowledged and so failed, and human-only
@@ -108,7 +122,8 @@ fn assert_taken_back_once(log: &Path, order: &str) -> Value {
     let orders = tail(log, &["rollback.ordered"]);
     let [ordered] = &orders[..] else { panic!("{order}: exactly one order is expected, not {orders:?}") };
     let opened = tail(log, &["incident.opened"]);
-    let [opened] = &opened[..] else { panic!("{order}: exactly one incident is expected, not {opened:?}") };
+    let [_] = &opened[..] else { panic!("{order}: exactly one incident is expected, not {opened:?}") };
+    let opened = regression_of(log, order);
     let expected = json!({
         "agent_id": AGENTS[0], "from_version": CANDIDATE, "to_version": BASELINE, "incident_id": opened["data"]["incident_id"],
     });
@@ -153,9 +168,9 @@ fn assert_evidence(log: &Path, agent: &str, expected: &str, order: &str) {
 /// Sessions of a version of telecom that are part of what the incident was decided on: those started no later than the
 /// last one whose outcome the room had folded and counted.
 fn sessions_until_decided(log: &Path, version: &str) -> usize {
-    let events = tail(log, &["session.started", "outcome.reported", "incident.opened"]);
+    let events = tail(log, &["session.started", "outcome.reported"]);
     let telecom: Vec<_> = events.iter().filter(|event| event["partitionkey"] == AGENTS[0]).collect();
-    let asof = telecom.iter().find_map(|event| event["data"]["basis"]["asof"].as_i64()).expect("an incident was opened");
+    let asof = regression_of(log, version)["data"]["basis"]["asof"].as_i64().expect("a decision says what it knew");
     let folded = |event: &&&Value| event["offset"].as_i64().is_some_and(|offset| offset <= asof);
     let reported: Vec<_> = telecom.iter().filter(folded).filter(|event| event["type"] == "io.reeve.outcome.reported.v1").collect();
     let started = telecom.iter().filter(folded).filter(|event| event["data"]["version"] == version);

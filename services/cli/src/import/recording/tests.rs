@@ -2,7 +2,7 @@ use super::*;
 
 fn read(line: &str) -> Result<Session, Fault> {
     let place = Place { file: "s.jsonl".into(), line: 7, turn: None };
-    Reading { place: &place, segment_field: "task_id" }.session(line.as_bytes())
+    session(&Line { place, bytes: line.as_bytes().to_vec() }, "task_id")
 }
 
 #[test]
