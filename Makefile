@@ -27,6 +27,7 @@ run: build ## start Reeve with a small simulated fleet; one version goes bad and
 	@exec $(REEVE) up --fleet bad-deploy
 
 test: setup ## everything, part by part, each with its time
+	@./deploy/setup --tests
 	@$(PART) --begin
 	@$(PART) "build: command"            cargo build --package reeve
 	@$(PART) "build: tests"              cargo test $(HOUSE) --no-run

@@ -6,10 +6,10 @@ use machine::Debt;
 use wire::{Body, Record, Timestamp};
 
 use crate::books::Books;
-use crate::columns::columns;
 use crate::sessions::{Key, Sessions, digest};
 use crate::usage::Usage;
 use crate::words::Desk;
+use machine::columns;
 
 /// Escalations of one agent that are known as counted: one whose priority rises is no second one.
 const RAISED_MAX: usize = 16;

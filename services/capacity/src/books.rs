@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 use machine::Debt;
 use wire::{CapacityMeasured, Record, RecordId, Timestamp};
 
-use crate::columns::columns;
 use crate::policy::Measure;
 use crate::rules::Resolution;
 use crate::usage::{Spent, Usage, usd};
 use crate::watch::{Outlook, Place, Watch};
 use crate::words::{self, Desk, Trigger};
+use machine::columns;
 
 /// Windows that are open at once at the most: three minutes, two hours, two days.
 pub(crate) const WINDOWS_MAX: usize = 7;

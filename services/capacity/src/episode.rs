@@ -1,7 +1,7 @@
 //! Once is enough: a budget that is passed, or will be, is told once per episode.
 
-use crate::columns::columns;
 use crate::policy::Measure;
+use machine::columns;
 
 /// A budget that was passed, or foretold to be. It is told at most twice: before, and when it came true.
 #[derive(Clone, Copy, Debug, PartialEq)]

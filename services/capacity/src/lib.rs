@@ -3,7 +3,6 @@
 
 mod agent;
 mod books;
-mod columns;
 mod episode;
 mod latencies;
 mod machine;

@@ -2,8 +2,8 @@
 
 use wire::{Body, CapacityMeasured, ModelCalled, Role};
 
-use crate::columns::columns;
 use crate::latencies::Latencies;
+use machine::columns;
 
 /// US dollars are summed in billionths, so that sums do not depend on their order.
 const NANOS_PER_USD: f64 = 1e9;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use wire::Timestamp;
 
-use crate::columns::columns;
 use crate::episode::Episode;
 use crate::policy::{Measure, Policy};
 use crate::rules::{Expected, Line, Resolution};
+use machine::columns;
 
 /// Minutes that a trend looks back.
 pub(crate) const HISTORY_MINUTES_MAX: i64 = 60;

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use machine::Debt;
+use machine::{Debt, columns};
 use wire::{
     Body, Class, HarmReported, IncidentId, IncidentNoted, Level, NoteAction, Numbers, OutcomeReported, Record, Responsibility, Role,
     RollbackFailed, SessionStarted, Timestamp, VersionId,
 };
 
 use crate::burn::Burn;
-use crate::columns::columns;
 use crate::drift::Drift;
 use crate::episode::{End, Episode, Recovery};
 use crate::escalations::Escalations;

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use machine::columns;
 use wire::{Level, Numbers, RecordId, Timestamp};
 
-use crate::columns::columns;
 use crate::policy::{Policy, ROWS_MAX, Row, Signal};
 use crate::rules;
 use crate::versions::Ix;

@@ -6,9 +6,9 @@
 //! one asked for (Lorden, *Procedures for reacting to a change in distribution*, Ann. Math. Stat. 42, 1971; the run length
 //! of such charts: Siegmund, *Sequential Analysis*, 1985). See `rules.rs` and the README.
 
+use machine::columns;
 use wire::RecordId;
 
-use crate::columns::columns;
 use crate::policy::Policy;
 use crate::rules::{self, Line};
 

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use machine::columns;
 use wire::{Numbers, RecordId};
 
 use crate::burn::signed;
 use crate::chart::{Chart, Drifted, Measured};
-use crate::columns::columns;
 use crate::policy::{Measure, Policy};
 use crate::rules;
 use crate::versions::{Ix, Lane};

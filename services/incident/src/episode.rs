@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use machine::Debt;
+use machine::{Debt, columns};
 use wire::record::decision_id;
 use wire::{
     IncidentAggravated, IncidentEased, IncidentId, IncidentNoted, IncidentOpened, IncidentResolved, Level, NoteAction, RecordId,
     Responsibility, Timestamp, VersionId,
 };
 
-use crate::columns::columns;
 use crate::finding::{Desk, Finding, Rule, Trigger};
 use crate::policy::Policy;
 use crate::rules;

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
+use machine::columns;
 use wire::{Offset, RecordId};
 
-use crate::columns::columns;
 use crate::sessions::Key;
 use crate::versions::{Ix, Lane};
 

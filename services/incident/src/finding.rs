@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use machine::Debt;
+use machine::{Debt, columns};
 use serde::{Deserialize, Serialize};
 use wire::{
     AgentId, Basis, Body, DedupeKey, IncidentAggravated, IncidentOpened, Level, Numbers, Offset, Record, RecordId, Responsibility,
     SessionId, Timestamp, VersionId,
 };
 
-use crate::columns::columns;
 use crate::policy::{Criterion, Measure, Policy, Signal};
 
 /// What may be wrong.

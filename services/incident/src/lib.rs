@@ -6,7 +6,6 @@ mod agent;
 mod burn;
 mod calls;
 mod chart;
-mod columns;
 mod compare;
 mod drift;
 mod episode;

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use machine::columns;
 use wire::RecordId;
 
-use crate::columns::columns;
 use crate::policy::Policy;
 use crate::sessions::Key;
 

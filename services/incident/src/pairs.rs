@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use machine::columns;
 use wire::Timestamp;
 
-use crate::columns::columns;
 use crate::marks::Mark;
 use crate::policy::{Criterion, Policy};
 use crate::rules;

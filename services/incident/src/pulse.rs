@@ -1,8 +1,8 @@
 //! Signs of life: a platform that sends heartbeats and then does not is silent.
 
+use machine::columns;
 use wire::{RecordId, Timestamp};
 
-use crate::columns::columns;
 use crate::policy::Policy;
 
 /// The longest interval between heartbeats that is taken at its word, in seconds.

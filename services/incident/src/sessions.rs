@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use machine::columns;
 use serde::{Deserialize, Serialize};
 use wire::{RecordId, SessionId, Timestamp};
 
-use crate::columns::columns;
 use crate::versions::{Ix, Lane, digest};
 use crate::vitals::Vitals;
 

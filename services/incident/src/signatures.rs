@@ -6,9 +6,9 @@
 //! Space-Saving sketch (Metwally, Agrawal and El Abbadi, *Efficient computation of frequent and top-k elements in data
 //! streams*, ICDT 2005): never too low, and too high by no more than is written down with each.
 
+use machine::columns;
 use wire::RecordId;
 
-use crate::columns::columns;
 use crate::policy::Policy;
 
 /// Signatures that a sketch tells apart.

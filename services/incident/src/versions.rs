@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use machine::columns;
 use serde::{Deserialize, Serialize};
 use wire::{DedupeKey, RecordId, Segment, Timestamp, VersionId};
 
-use crate::columns::columns;
 use crate::evidence::Newest;
 use crate::marks::{Mark, Marks};
 use crate::policy::Criterion;

@@ -1,8 +1,7 @@
 //! What the calls of one session took, until it ends.
 
+use machine::columns;
 use wire::{ModelCalled, RecordId};
-
-use crate::columns::columns;
 
 /// Sums over the agent's model calls of one session. What a call does not tell is unknown, and so is a sum with a part
 /// of it missing.

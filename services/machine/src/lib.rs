@@ -9,6 +9,7 @@
 //! environment, or iterates a hash map.
 
 mod agenda;
+mod columns;
 mod fold;
 pub mod laws;
 mod ledger;

@@ -1,7 +1,8 @@
 //! State in a snapshot as rows without the names of their fields: a room holds many agents, and most hold little.
 
 /// Stores a type as the sequence of its fields, in this order. What is stored changes with the order, and so does
-/// [`machine::Machine::VERSION`].
+/// [`Machine::VERSION`](crate::Machine::VERSION).
+#[macro_export]
 macro_rules! columns {
     ($type:ident { $($field:ident),+ $(,)? }) => {
         impl serde::Serialize for $type {
@@ -18,5 +19,3 @@ macro_rules! columns {
         }
     };
 }
-
-pub(crate) use columns;
