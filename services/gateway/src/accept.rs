@@ -15,7 +15,7 @@ use wire::{Event, Offset, Partition, RawRecord, RecordId, Refusal, Source, limit
 
 use crate::Gateway;
 use crate::access::unavailable;
-use crate::body;
+use crate::body::{self, Taken};
 use crate::door::{Caller, Known};
 use crate::problem::{Fault, Problem, ProblemKind};
 use crate::serve::Drain;
@@ -66,16 +66,17 @@ pub(crate) async fn accept(
         return Err(Problem::new(ProblemKind::Draining, "the gateway is going down"));
     }
     let form = Form::of(&headers)?;
-    let taken = body::read(&headers, body, form.bytes_max(), gateway.options.body_timeout, &gateway.bodies).await?;
-    let receipt = gateway.access.append(move |log| take(log, &caller, form, &headers, &taken.bytes)).await?;
+    let taken = body::read(body, form.bytes_max(), gateway.options.body_timeout, &gateway.bodies).await?;
+    let receipt = gateway.access.append(move |log| take(log, &caller, form, &headers, taken)).await?;
     gateway.metrics.accepted.inc_by(receipt.accepted);
     gateway.metrics.repeated.inc_by(receipt.repeated);
     Ok((StatusCode::ACCEPTED, Json(receipt)))
 }
 
-/// Translates, checks and appends; blocks.
-fn take(log: &dyn Log, caller: &Caller, form: Form, headers: &HeaderMap, bytes: &[u8]) -> Result<Receipt, Problem> {
-    let parsed = translate::events(form, headers, bytes, log.now())?;
+/// Translates, checks and appends; blocks. The body keeps its room among all bodies until its events are on the log: they
+/// take as much as it did, and who hangs up meanwhile makes no room for another.
+fn take(log: &dyn Log, caller: &Caller, form: Form, headers: &HeaderMap, taken: Taken) -> Result<Receipt, Problem> {
+    let parsed = translate::events(form, headers, &taken.bytes, log.now())?;
     caller.take_rest(parsed.len())?;
     let ready = whole(parsed, caller, form)?;
     let copies = copies(&ready, log.partitions());

@@ -1,7 +1,7 @@
 //! Rooms behind one face, so that a test can hold several of them on one log.
 
-use machine::{Decision, Fold, Machine, Unreadable};
-use wire::{Kind, Offset, Partition, Record, Timestamp};
+use machine::{Decision, Fold, Machine, Standing, Unreadable};
+use wire::{AgentId, Kind, Offset, Partition, Record, Timestamp};
 
 /// The topic that logs of tests have, unless they choose another.
 pub const TOPIC: &str = "agent-events";
@@ -22,6 +22,14 @@ pub trait AnyRoom: Send {
     fn next_due(&self) -> Option<Timestamp>;
     /// Offset of the last record folded or passed.
     fn asof(&self) -> Offset;
+    /// The agents that it knows.
+    fn agents(&self) -> Vec<AgentId>;
+    /// What it says of an agent to who asks.
+    fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing>;
+    /// Most decisions that one record may add to what is owed.
+    fn decisions_per_record_max(&self) -> usize;
+    /// Most bytes that one agent may take.
+    fn bytes_per_agent_max(&self) -> usize;
     /// The whole state, written.
     fn written(&self) -> Vec<u8>;
 }
@@ -68,6 +76,22 @@ impl<M: Machine> AnyRoom for Fold<M> {
 
     fn asof(&self) -> Offset {
         Fold::asof(self)
+    }
+
+    fn agents(&self) -> Vec<AgentId> {
+        self.machine().agents()
+    }
+
+    fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
+        self.machine().standing(agent, now)
+    }
+
+    fn decisions_per_record_max(&self) -> usize {
+        M::DECISIONS_PER_RECORD_MAX
+    }
+
+    fn bytes_per_agent_max(&self) -> usize {
+        M::BYTES_PER_AGENT_MAX
     }
 
     fn written(&self) -> Vec<u8> {
