@@ -37,6 +37,7 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "rooms: wire"               cargo test $(HOUSE) --test wire
 	@$(PART) "rooms: log, pump and room" cargo test $(HOUSE) --test log --test pump --test room
 	@$(PART) "rooms: gateway"            cargo test $(HOUSE) --test gateway
+	@$(PART) "rooms: gateway attacked"   cargo test $(HOUSE) --test hostile -- --nocapture
 	@$(PART) "rooms: laws and stories"   cargo test $(HOUSE) --test laws --test stories --test escalation
 	@$(PART) "simulation"                cargo test --package sim --package runtime --test sim --test mutants -- --nocapture
 	@$(PART) "end to end: command"       cargo test $(HOUSE) --test cli --test policy --test fleet
@@ -44,6 +45,13 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "end to end: keys"          cargo test $(HOUSE) --test keys
 	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
+	@$(PART) --summary
+
+torture: setup ## what `make test` does a tenth of, in full: bad input
+	@$(PART) --begin
+	@REEVE_TORTURE=full $(PART) "bad input: Avro"  cargo test $(HOUSE) --test wire hostile -- --nocapture
+	@REEVE_TORTURE=full $(PART) "bad input: rooms" cargo test $(HOUSE) --test laws hostile -- --nocapture
+	@REEVE_TORTURE=full MALLOC_ARENA_MAX=2 $(PART) "bad input: HTTP" cargo test $(HOUSE) --test hostile -- --nocapture
 	@$(PART) --summary
 
 lint: setup ## formatting and clippy
@@ -56,4 +64,4 @@ sim: setup ## many seeds of the simulation: make sim SEEDS=10000, or one with it
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test lint sim clean
+.PHONY: help setup build run test torture lint sim clean
