@@ -2,6 +2,9 @@
 
 use tidy::{SourceFile, findings, sources};
 
+/// Files with path and text; and where what is found in them.
+type Breach<'a> = (&'a [(&'a str, &'a str)], &'a str, usize, &'a str);
+
 #[test]
 fn the_house_is_tidy() {
     let found: Vec<String> = findings(&sources()).iter().map(ToString::to_string).collect();
@@ -31,7 +34,7 @@ fn every_rule_finds_its_breach() {
     let long_file = "let x = 1;\n".repeat(401);
     let long_tests = "let x = 1;\n".repeat(501);
     let long_function = format!("    pub(crate) async fn long<T>(x: T) {{\n{}    }}\n", "        let x = 1;\n".repeat(60));
-    let breaches: &[(&[(&str, &str)], &str, usize, &str)] = &[
+    let breaches: &[Breach<'_>] = &[
         (&[("services/gateway/src/lib.rs", "\nlet x = redb::Database::create(path);")], "services/gateway/src/lib.rs", 2, "`redb`"),
         (&[("services/incident/src/machine.rs", "let now = SystemTime::now();")], "services/incident/src/machine.rs", 1, "`SystemTime`"),
         (&[("services/rollback/src/rules.rs", "use std::collections::HashMap;")], "services/rollback/src/rules.rs", 1, "`HashMap`"),

@@ -132,7 +132,7 @@ fn told(trouble: &Trouble, sessions: &[Session]) -> Life {
             life.push((now, escalated(&mut escalation, session.agent, &id, now)));
         }
         let mut tell = |session: Option<&str>, body: Body| life.push((now, platform.tell(now, session, body)));
-        tell(Some(&id), facts::outcome(Some(!bad(2) && !(failing && session.bad != [false; 4]))).into());
+        tell(Some(&id), facts::outcome(Some(!(bad(2) || failing && session.bad != [false; 4]))).into());
         if !session.open {
             tell(Some(&id), facts::ended().into());
         }
@@ -149,11 +149,11 @@ fn told(trouble: &Trouble, sessions: &[Session]) -> Life {
 /// A life in which a person resolves the incident that opened as the `number`th, if there is one.
 fn resolved(mut life: Life, number: usize, after_s: i64) -> Life {
     let lived = live::<Incident>(&life, Schedule::PROMPT).expect("a life is lived to its end");
-    let opened = lived.log.iter().filter_map(|record| match &record.body {
+    let mut opened = lived.log.iter().filter_map(|record| match &record.body {
         Body::IncidentOpened(opened) => Some((record.appended.plus_s(after_s), opened)),
         _ => None,
     });
-    let Some((at, opened)) = opened.skip(number).next() else { return life };
+    let Some((at, opened)) = opened.nth(number) else { return life };
     let mut person = Teller::person(&format!("ines-{number}"), opened.agent_id.as_str());
     let note = person.tell(at, None, facts::noted(opened.incident_id.as_str(), NoteAction::Resolve));
     let place = life.iter().position(|(time, _)| *time > at).unwrap_or(life.len());
