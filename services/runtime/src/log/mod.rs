@@ -215,6 +215,12 @@ pub enum LogError {
         /// What was tried and what the disk said.
         reason: String,
     },
+    /// The log can be read, and ends before what was answered for.
+    #[error("records are missing from the log: {reason}")]
+    RecordsLost {
+        /// Which.
+        reason: String,
+    },
     /// What is stored cannot be read, or not written.
     #[error("the log's storage fails: {reason}")]
     Storage {
