@@ -63,6 +63,11 @@ pub trait SnapshotStore: Send + Sync {
     /// one's. `false`: too busy, nothing was taken.
     fn put(&self, place: SnapshotPlace, encode: Encode) -> bool;
 
+    /// As [`put`](Self::put), and waits until there is room for it: for whoever ends, and has no next time.
+    fn put_last(&self, place: SnapshotPlace, encode: Encode) {
+        self.put(place, encode);
+    }
+
     /// Returns once everything taken so far is written or has failed.
     fn flush(&self) {}
 }

@@ -4,13 +4,14 @@ mod desk;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use desk::{Desk, SILENCE_S, World, agent, fact, harm, settle};
 use machine::Fold;
 use runtime::log::memory::{CommitFault, FaultPlan};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions};
-use runtime::snapshots::{MemorySnapshots, SnapshotPlace, SnapshotStore, StoredSnapshots, encode};
+use runtime::snapshots::{Encode, MemorySnapshots, SnapshotError, SnapshotPlace, SnapshotStore, StoredSnapshots, encode};
 use wire::{Event, Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
 
 const ID: &str = "reeve.desk.0";
@@ -347,6 +348,64 @@ fn a_drain_hands_over_every_partition_however_few_snapshots_the_store_takes_at_o
     pump.drain().expect("calm weather");
     let kept = (0..8).filter(|partition| !store.positions("desk", Partition(*partition)).expect("readable").is_empty());
     assert_eq!(kept.count(), 8);
+}
+
+#[test]
+fn a_drain_hands_over_its_state_also_where_others_keep_the_store_busy() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Arc::new(StoredSnapshots::in_folder(folder.path()).expect("it may be written"));
+    let mut world = World::new(4);
+    let mut pump = world.pump_with(PumpOptions { snapshots: Some(store.clone()), ..PumpOptions::default() });
+    settle(&mut pump);
+    (0..4).for_each(|partition| world.harm(1, partition));
+    settle(&mut pump);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for position in (0..).map(Offset).take_while(|_| !over.load(Ordering::SeqCst)) {
+                store.put(SnapshotPlace { service: "neighbour", partition: Partition(0), position }, Box::new(|| vec![0; 1 << 16]));
+            }
+        });
+        pump.drain().expect("calm weather");
+        over.store(true, Ordering::SeqCst);
+    });
+    let kept = (0..4).filter(|partition| !store.positions("desk", Partition(*partition)).expect("readable").is_empty());
+    assert_eq!(kept.count(), 4);
+}
+
+/// A store that always has too much to do, but for whoever waits.
+#[derive(Default)]
+struct Crowded(MemorySnapshots);
+
+impl SnapshotStore for Crowded {
+    fn positions(&self, service: &'static str, partition: Partition) -> Result<Vec<Offset>, SnapshotError> {
+        self.0.positions(service, partition)
+    }
+
+    fn read(&self, place: &SnapshotPlace) -> Result<Vec<u8>, SnapshotError> {
+        self.0.read(place)
+    }
+
+    fn put(&self, _: SnapshotPlace, _: Encode) -> bool {
+        false
+    }
+
+    fn put_last(&self, place: SnapshotPlace, encode: Encode) {
+        self.0.put(place, encode);
+    }
+}
+
+#[test]
+fn a_snapshot_that_was_turned_away_is_taken_at_the_latest_by_the_drain() {
+    let store = Arc::new(Crowded::default());
+    let mut world = World::new(1);
+    let options = PumpOptions { snapshots: Some(store.clone()), snapshot_every_records: 1, ..PumpOptions::default() };
+    let mut pump = world.pump_with(options);
+    world.harm(1, 0);
+    settle(&mut pump);
+    assert!(store.0.is_empty(), "the store had too much to do when it was due");
+    pump.drain().expect("calm weather");
+    assert_eq!(store.0.len(), 1);
 }
 
 #[test]
