@@ -44,7 +44,11 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "end to end: keys"          cargo test $(HOUSE) --test keys
 	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
+	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
 	@$(PART) --summary
+
+torture: build ## ten times what `make test` bears of it: 500 kills, 6,000 altered logs, a minute of overload
+	@REEVE_TORTURE=full cargo test --package torture --test torture -- --nocapture --test-threads 1
 
 lint: setup ## formatting and clippy
 	@cargo fmt --all --check
@@ -56,4 +60,4 @@ sim: setup ## many seeds of the simulation: make sim SEEDS=10000, or one with it
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test lint sim clean
+.PHONY: help setup build run test torture lint sim clean

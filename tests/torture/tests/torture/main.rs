@@ -1,0 +1,3 @@
+//! The whole program under torture. `make test` bears a tenth of what `make torture` does.
+
+mod killed;
