@@ -1,3 +1,4 @@
 //! The whole program under torture. `make test` bears a tenth of what `make torture` does.
 
+mod disks;
 mod killed;
