@@ -2,4 +2,5 @@
 
 mod disks;
 mod killed;
+mod overload;
 mod restore;
