@@ -1,14 +1,24 @@
 //! The command under test, and a `reeve up` that may be killed at any moment.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
+use wire::partitioner::partition_of;
 
 use crate::ground::{PATIENCE, eventually, moment};
+
+/// Source of the facts by which a test knows how far rooms have come. Nobody is asked for them.
+pub const MARKS: &str = "/torture/marks";
+/// Partitions of a log that nobody asked for another number.
+const PARTITIONS: u32 = 4;
+/// How far ahead nothing may fall due: by then the program is stopped.
+const REST_S: i64 = 2;
 
 /// A program that runs, and what it has said.
 pub struct Up {
@@ -162,12 +172,31 @@ impl Up {
     }
 
     /// Waits until every room has folded everything and nothing falls due soon, and returns a time at which that was so.
+    ///
+    /// Rooms say how they stand a few times a second, and not at once. So each partition gets a last fact first, and what a
+    /// room said before it has folded that one does not count; nor does what it said when another room knew more.
     pub fn settle(&self) -> wire::Timestamp {
+        let last = self.mark();
         eventually("rest", || {
             let (_, told) = self.get("/readyz").expect("it answers");
             let now = reeve::fact::now();
-            is_at_rest(&told, now).then_some(now)
+            is_at_rest(&told, &last, now).then_some(now)
         })
+    }
+
+    /// Publishes a fact of the test's own to every partition: where each stands.
+    fn mark(&self) -> BTreeMap<u64, i64> {
+        let ended = || wire::SessionEnded { reason: None, version: None };
+        let facts = (0..PARTITIONS).map(|partition| {
+            let lies_there = |agent: &String| partition_of(agent.as_bytes(), PARTITIONS) == wire::Partition(partition);
+            let agent = (0..).map(|number| format!("mark-{number}")).find(lies_there).expect("keys go everywhere");
+            let event = reeve::fact::event(MARKS, &agent, ended());
+            reeve::fact::structured(&wire::Event { subject: Some("mark".into()), ..event })
+        });
+        let (status, told) = post(&format!("{}/v1/events", self.url), &facts.collect()).expect("it answers");
+        assert_eq!(status, 202, "{told}");
+        let records = told["records"].as_array().expect("a receipt lists its records").iter();
+        records.map(|record| (record["partition"].as_u64().expect("a number"), record["offset"].as_i64().expect("a number"))).collect()
     }
 }
 
@@ -191,25 +220,42 @@ pub fn memory_bytes(pid: u32) -> Option<u64> {
 /// # Errors
 /// When nobody answers.
 pub fn get(url: &str) -> Result<(u16, Value), reqwest::Error> {
+    ask(|client| client.get(url))
+}
+
+/// Publishes a list of events.
+///
+/// # Errors
+/// When nobody answers.
+fn post(url: &str, events: &Value) -> Result<(u16, Value), reqwest::Error> {
+    ask(|client| client.post(url).header("content-type", "application/cloudevents-batch+json").body(events.to_string()))
+}
+
+fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> Result<(u16, Value), reqwest::Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
-        let answer = client.get(url).send().await?;
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+        let answer = request(&client).send().await?;
         let status = answer.status().as_u16();
         let body = answer.bytes().await?;
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     })
 }
 
-/// How far ahead nothing may fall due: by then the program is stopped.
-const REST_S: i64 = 2;
-
-fn is_at_rest(readiness: &Value, now: wire::Timestamp) -> bool {
-    let rooms = readiness["rooms"].as_array().expect("whoever is on this machine hears of the rooms");
-    let rests = |partition: &Value| {
+fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp) -> bool {
+    let mut ends: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut rests = |partition: &Value| {
+        let number = |field: &str| partition[field].as_i64().expect("a number");
+        let id = partition["partition"].as_u64().expect("a number");
         let due = partition["next_due"].as_str().map(|due| wire::Timestamp::parse(due).expect("a time"));
-        // A room that was asked since the last fact stands at a time that the deadlines before it were asked at.
-        partition["lag"] == 0 && partition["in_flight"] == 0 && due.is_none_or(|due| due > now.plus_s(REST_S))
+        let end = *ends.entry(id).or_insert(number("high_watermark"));
+        last.get(&id).is_some_and(|last| number("position") > *last)
+            && number("high_watermark") == end
+            && number("lag") == 0
+            && number("in_flight") == 0
+            && due.is_none_or(|due| due > now.plus_s(REST_S))
     };
-    readiness["ready"] == true && rooms.iter().all(|room| room["partitions"].as_array().expect("a list").iter().all(rests))
+    let rooms = readiness["rooms"].as_array().expect("whoever is on this machine hears of the rooms");
+    let partitions = rooms.iter().flat_map(|room| room["partitions"].as_array().expect("a list"));
+    readiness["ready"] == true && partitions.map(&mut rests).all(|rests| rests)
 }

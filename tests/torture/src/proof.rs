@@ -9,7 +9,7 @@ use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
 use runtime::log::{Log, LogError};
 use wire::{Event, Kind, Offset, Partition, Record, StoredRecord, Timestamp};
 
-use crate::program::{reeve, run};
+use crate::program::{MARKS, reeve, run};
 
 /// Records read at once.
 const PAGE_RECORDS: usize = 1_000;
@@ -40,6 +40,11 @@ impl Folder {
     /// The folder at `path`.
     pub fn at(path: &Path) -> Self {
         Self(path.to_owned())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Opens its log.
@@ -98,7 +103,8 @@ impl Read {
     /// Each of these facts stands there exactly once, as it was published, and nothing that nobody published.
     pub fn holds_once(&self, facts: &[Event]) {
         let mut found: BTreeMap<(String, String), Vec<Record>> = BTreeMap::new();
-        for record in self.records().filter(|record| !record.source.as_str().starts_with("/reeve/")) {
+        let is_published = |record: &Record| !record.source.as_str().starts_with("/reeve/") && record.source.as_str() != MARKS;
+        for record in self.records().filter(is_published) {
             found.entry((record.source.to_string(), record.id.to_string())).or_default().push(record);
         }
         let partitions = self.0.len();
