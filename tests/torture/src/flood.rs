@@ -51,8 +51,7 @@ pub async fn closed(client: &Client, url: &str, name: &str, senders: usize, seco
     }
     sleep(Duration::from_secs(seconds)).await;
     sending.shutdown().await;
-    let flooded = flooded.lock().await.clone();
-    flooded
+    flooded.lock().await.clone()
 }
 
 /// Sends `per_s` facts a second for so many seconds, whatever is answered.

@@ -244,7 +244,7 @@ fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> Result<(u16, Value), 
 
 fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp) -> bool {
     let mut ends: BTreeMap<u64, i64> = BTreeMap::new();
-    let mut rests = |partition: &Value| {
+    let rests = |partition: &Value| {
         let number = |field: &str| partition[field].as_i64().expect("a number");
         let id = partition["partition"].as_u64().expect("a number");
         let due = partition["next_due"].as_str().map(|due| wire::Timestamp::parse(due).expect("a time"));
@@ -256,6 +256,6 @@ fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp
             && due.is_none_or(|due| due > now.plus_s(REST_S))
     };
     let rooms = readiness["rooms"].as_array().expect("whoever is on this machine hears of the rooms");
-    let partitions = rooms.iter().flat_map(|room| room["partitions"].as_array().expect("a list"));
-    readiness["ready"] == true && partitions.map(&mut rests).all(|rests| rests)
+    let mut partitions = rooms.iter().flat_map(|room| room["partitions"].as_array().expect("a list"));
+    readiness["ready"] == true && partitions.all(rests)
 }

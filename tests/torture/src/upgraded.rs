@@ -64,7 +64,7 @@ impl House {
 
     /// The same, and before every so many-th event something that nobody can read: what the audit room decides on.
     pub fn tell_of(&mut self, number: usize, time: Timestamp, event: &Event) {
-        if number % UNREADABLE_EVERY == 0 {
+        if number.is_multiple_of(UNREADABLE_EVERY) {
             self.pass_to(time);
             let record = RawRecord { value: "no record".into(), ..RawRecord::default() };
             self.log.append(vec![Addressed { partition: Partition(0), record }]).expect("memory takes every record");
