@@ -48,7 +48,7 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) --summary
 
 torture: build ## ten times what `make test` bears of it: 500 kills, 6,000 altered logs, a minute of overload
-	@REEVE_TORTURE=full cargo test --package torture --test torture -- --nocapture --test-threads 1
+	@REEVE_TORTURE=full cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
 
 lint: setup ## formatting and clippy
 	@cargo fmt --all --check
