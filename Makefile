@@ -53,7 +53,10 @@ lint: setup ## formatting and clippy
 sim: setup ## many seeds of the simulation: make sim SEEDS=10000, or one with its trace: make sim SEED=42
 	@cargo run --package sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
 
+sim-meta: setup ## a few seeds of the simulation twice each: their traces must not differ in a byte
+	@cargo run --package sim -- --meta $(or $(SEEDS),20)
+
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test lint sim clean
+.PHONY: help setup build run test lint sim sim-meta clean

@@ -24,7 +24,7 @@ use crate::log::{Extent, Log};
 pub const KEPT: usize = 3;
 
 /// First bytes of every snapshot; the number is the version of this format.
-const MARK: &[u8; 8] = b"REEVES01";
+const MARK: &[u8; 8] = b"REEVES02";
 /// Bytes of mark and header length.
 const PREFIX_BYTES: usize = MARK.len() + 4;
 /// No header is longer.

@@ -1,9 +1,8 @@
-//! What the tests share: builders of facts, generated agent lives, rooms behind one face, and the oracle.
+//! What the tests share: builders of facts, generated agent lives, and rooms behind one face.
 
 pub mod facts;
 pub mod house;
 pub mod lives;
-pub mod oracle;
 pub mod room;
 
 pub use facts::Teller;

@@ -7,6 +7,7 @@ pub mod contract;
 mod coordinator;
 mod dedupe;
 pub mod embedded;
+pub mod history;
 pub mod memory;
 pub mod merge;
 mod seat;
