@@ -3,13 +3,17 @@
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kit::room::TOPIC;
 use machine::mutants::Mutant;
+use machine::oracle::{Oracle, Read};
 use runtime::log::history::{About, History};
 
 use crate::many::lived;
 use crate::schedule::Schedule;
+use crate::seats::judged;
+use crate::verdict::Complaint;
 use crate::world::PARTITIONS;
 
 /// Lives a schedule through once more and writes its log to `history.<seed>.jsonl` in `folder`, or to
@@ -32,6 +36,17 @@ pub fn write(schedule: &Schedule, broken: Option<Mutant>, folder: &Path) -> io::
     let history = History::new(about, lived.log.iter().map(|read| read.stored.clone()).collect());
     history.write(BufWriter::new(File::create(&file)?))?;
     Ok(file)
+}
+
+/// What the oracle objects to in a history, whatever the history says of itself.
+pub fn judge(history: &History) -> Vec<Complaint> {
+    let mut oracle = Oracle::new(&history.about.topic, &judged());
+    history.records.iter().for_each(|stored| oracle.take(&Arc::new(Read::of(stored.clone(), history.about.partitions))));
+    let judgement = match history.about.end {
+        Some(end) => oracle.end(end),
+        None => oracle.judgement().clone(),
+    };
+    judgement.objections.iter().map(Complaint::from).collect()
 }
 
 /// Where histories are left: the folder `histories` under the target directory.

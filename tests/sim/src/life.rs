@@ -39,9 +39,8 @@ pub(crate) fn slow_down(facts: &mut [(Timestamp, Event)], from: usize, to: usize
     for (time, event) in &mut facts[from..] {
         let since_us = time.since_us(begin);
         let later_us = since_us.min(span_us) as i128 * (stretched_us - span_us) as i128 / span_us as i128;
-        let later = |at: Timestamp| Timestamp(at.0 + later_us as i64);
-        *time = later(*time);
-        event.time = event.time.map(later);
+        *time = Timestamp(time.0 + later_us as i64);
+        event.time = event.time.map(|at| Timestamp(at.0 + later_us as i64));
     }
 }
 
@@ -177,5 +176,26 @@ impl Agent {
     fn word(&mut self, body: impl Into<Body>) {
         let event = self.person.tell(self.now, None, body);
         self.facts.push((self.now, event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn facts_that_are_slowed_down_keep_their_order_and_how_late_they_are_told() {
+        let before = life(&mut ChaCha8Rng::seed_from_u64(1));
+        let mut after = before.clone();
+        slow_down(&mut after, 20, 60, 7_200);
+        assert!(after.is_sorted_by_key(|(time, _)| *time));
+        assert_eq!(after[..=20], before[..=20]);
+        assert!(after[59].0.since_us(after[20].0) >= 7_200 * 1_000_000);
+        let late = |facts: &[(Timestamp, Event)]| -> Vec<Option<i64>> {
+            facts.iter().map(|(told, event)| event.time.map(|happened| told.since_us(happened))).collect()
+        };
+        assert_eq!(late(&after), late(&before));
     }
 }

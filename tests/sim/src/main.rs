@@ -63,7 +63,9 @@ fn many(seeds: u64) -> bool {
         }
     });
     bar.finish_and_clear();
-    println!("{} seeds, {} records\n\n{}\n", tally.seeds, tally.records, counts(&tally));
+    println!("{} seeds, {} records", tally.seeds, tally.records);
+    println!("at most {} rounds to rest, {} records from what a decision knew\n", tally.rounds_max, tally.lag_records_max);
+    println!("{}\n", counts(&tally));
     tally.failed.keys().take(SHRUNK_MAX).for_each(|seed| leave(*seed));
     for (seed, complaints) in &tally.failed {
         println!("seed {seed} failed: {}\n    its trace: make sim SEED={seed}", complaints[0]);

@@ -25,6 +25,8 @@ pub struct Verdict {
     pub faults: BTreeMap<&'static str, u64>,
     /// Largest distance, in records, of a decision from the last record that it knew.
     pub lag_records_max: i64,
+    /// Rounds of all members, in calm weather, until everything rested.
+    pub rounds: usize,
 }
 
 /// One thing that is wrong with a seed: what the oracle objects to, or that a room refused, panicked or never rested.
@@ -49,6 +51,10 @@ pub struct Tally {
     pub faults: BTreeMap<&'static str, u64>,
     /// In how many seeds it struck at all.
     pub seeds_struck: BTreeMap<&'static str, usize>,
+    /// Largest distance, in records, of a decision from the last record that it knew.
+    pub lag_records_max: i64,
+    /// Most rounds that a seed took to come to rest.
+    pub rounds_max: usize,
     /// Seeds that failed, with what was wrong.
     pub failed: BTreeMap<u64, Vec<Complaint>>,
 }
@@ -60,6 +66,8 @@ impl Tally {
     pub fn add(&mut self, verdict: &Verdict) {
         self.seeds += 1;
         self.records += verdict.records;
+        self.lag_records_max = self.lag_records_max.max(verdict.lag_records_max);
+        self.rounds_max = self.rounds_max.max(verdict.rounds);
         for (kind, count) in &verdict.decisions {
             *self.decisions.entry(*kind).or_default() += count;
         }
@@ -81,6 +89,7 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} seeds, {} records", self.seeds, self.records)?;
+        writeln!(f, "at most {} rounds to rest, {} records from what a decision knew", self.rounds_max, self.lag_records_max)?;
         let decisions: Vec<String> = self.decisions.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         writeln!(f, "decisions: {}", decisions.join(", "))?;
         let faults: Vec<String> = self.faults.iter().map(|(fault, count)| format!("{fault} {count}")).collect();

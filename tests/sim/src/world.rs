@@ -23,8 +23,8 @@ use crate::verdict::{Complaint, Verdict};
 
 /// Partitions of the simulated topic.
 pub(crate) const PARTITIONS: u32 = 2;
-/// Rounds after the last action before a seed counts as one that never comes to rest.
-const ROUNDS_MAX: usize = 20_000;
+/// Rounds after the last action before a seed counts as one that never comes to rest: several times what any seed needs.
+const ROUNDS_MAX: usize = 600;
 /// Records folded after which a simulated room takes a snapshot: few, so that many are cut.
 const SNAPSHOT_EVERY_RECORDS: u64 = 40;
 /// A room that was down so long was down for hours.
@@ -79,6 +79,8 @@ struct World {
     faults: BTreeMap<&'static str, u64>,
     trace: Option<Vec<String>>,
     complaints: Vec<Complaint>,
+    /// Rounds until everything rested.
+    rounds: usize,
 }
 
 // === impl World ===
@@ -97,6 +99,7 @@ impl World {
             faults: FAULTS.into_iter().map(|name| (name, 0)).collect(),
             trace: traced.then(Vec::new),
             complaints: Vec::new(),
+            rounds: 0,
         }
     }
 
@@ -153,7 +156,8 @@ impl World {
                 self.start(seat);
             }
         }
-        for _ in 0..ROUNDS_MAX {
+        for round in 0..ROUNDS_MAX {
+            self.rounds = round;
             if !self.complaints.is_empty() {
                 return;
             }
@@ -200,6 +204,7 @@ impl World {
             decisions: judgement.by_kind,
             faults: self.faults,
             lag_records_max: judgement.lag_records_max,
+            rounds: self.rounds,
         };
         Lived { verdict, log, end }
     }

@@ -7,8 +7,8 @@ use sim::{AGENTS_MIN, FACTS_MIN, Schedule, Shrunk, history, run, run_many, shrin
 const SEEDS: u64 = 2_000;
 /// Seeds within which a broken rule must be noticed.
 const MUTANT_SEEDS: u64 = 200;
-/// What is left of a schedule of thousands of actions, at most.
-const SHRUNK_ACTIONS_MAX: usize = 150;
+/// What is left of a schedule of thousands of actions, at most: the longest has 17.
+const SHRUNK_ACTIONS_MAX: usize = 40;
 
 #[test]
 fn one_seed_lived_twice_leaves_the_same_trace() {
@@ -46,7 +46,9 @@ fn noticed(rule: Mutant) {
     let lines = std::io::BufReader::new(std::fs::File::open(&file).expect("it was just written"));
     let written = History::read(lines).expect("what was written can be read");
     assert_eq!(written.records.len(), verdict.records);
-    assert_eq!(written.about.complaints, verdict.complaints.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let objections = history::judge(&written);
+    // Rooms that never rest are seen by the world alone; all else the log itself shows to whoever folds it.
+    assert!(!objections.is_empty() || verdict.complaints[0].kind == "restless", "{:?}", verdict.complaints);
     println!(
         "{rule:?} is noticed at seed {seed}; shrunk from {} actions and {} records to {} and {} in {tries} tries: {}\n    {}",
         whole.actions.len(),

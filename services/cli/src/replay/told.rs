@@ -16,6 +16,8 @@ use crate::terminal::columns_of_tables;
 const INDENT: &str = "        ";
 /// Agents that are told at the end; `--json` has all.
 const AGENTS_MAX: usize = 40;
+/// States of matters of which nothing is known.
+const UNKNOWN: [&str; 2] = ["no_data", "not watched"];
 
 /// What the history is of.
 pub(super) fn head(about: &About, records: usize) -> Result<(), Failure> {
@@ -55,6 +57,8 @@ pub(super) fn end(house: &House, until: usize, total: usize, judgement: &Judgeme
     let wanted = report.agents.iter().filter(|agent| args.agent.as_deref().is_none_or(|wanted| wanted == agent.agent));
     for agent in wanted.take(AGENTS_MAX) {
         let rooms = agent.standings.iter().filter(|standing| args.room.as_deref().is_none_or(|room| room == standing.room));
+        // Of all agents only what something is known about; of one agent everything.
+        let rooms = rooms.filter(|standing| args.agent.is_some() || !UNKNOWN.contains(&standing.state.as_str()));
         for one in rooms {
             let n = one.n.map_or_else(String::new, |n| n.to_string());
             let detail = one.detail.clone().unwrap_or_default();
