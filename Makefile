@@ -39,6 +39,7 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "rooms: gateway"            cargo test $(HOUSE) --test gateway
 	@$(PART) "rooms: laws and stories"   cargo test $(HOUSE) --test laws --test stories --test escalation
 	@$(PART) "simulation"                cargo test --package sim --package runtime --test sim --test mutants -- --nocapture
+	@$(PART) "false alarms"               cargo test $(HOUSE) --test seasons -- --nocapture
 	@$(PART) "end to end: command"       cargo test $(HOUSE) --test cli --test policy --test fleet
 	@$(PART) "end to end: archive"       cargo test $(HOUSE) --test audit -- --nocapture
 	@$(PART) "end to end: keys"          cargo test $(HOUSE) --test keys
@@ -53,7 +54,10 @@ lint: setup ## formatting and clippy
 sim: setup ## many seeds of the simulation: make sim SEEDS=10000, or one with its trace: make sim SEED=42
 	@cargo run --package sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
 
+alarms: setup ## false alarms in healthy years and detection of drops, beside Argo and Flagger: make alarms YEARS=1000 RUNS=1000
+	@cargo run --release --package seasons -- --years $(or $(YEARS),1000) --runs $(or $(RUNS),1000) --write deploy/BENCHMARKS.md
+
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test lint sim clean
+.PHONY: help setup build run test lint sim alarms clean

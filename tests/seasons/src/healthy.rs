@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use wire::{Body, IncidentId, Level, Record};
 
 use crate::house::House;
@@ -12,12 +11,13 @@ use crate::nature::Traffic;
 const YEAR_S: f64 = 365.0 * 86_400.0;
 
 /// What was said in healthy years.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Years of agents' lives.
     pub agent_years: f64,
     /// Sessions, facts and decisions on the log.
     pub sessions: u64,
+    /// Records on the log.
     pub records: u64,
     /// Versions that were deployed after the first.
     pub deployments: u64,
@@ -27,11 +27,10 @@ pub struct Tally {
     pub told: BTreeMap<(&'static str, String), u64>,
     /// Versions that were taken back, and modes that were ordered.
     pub rollbacks: u64,
+    /// Modes that were ordered.
     pub modes: u64,
     /// The first incidents in their own words, for people.
-    #[serde(skip)]
     pub words: Vec<String>,
-    #[serde(skip)]
     open: BTreeMap<IncidentId, Level>,
 }
 

@@ -70,6 +70,11 @@ impl House {
         std::mem::take(&mut self.said)
     }
 
+    /// The log's time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Offset of the last record.
     pub fn asof(&self) -> Offset {
         Offset(self.next - 1)

@@ -2,7 +2,10 @@
 //! and the same signals through the rules of Argo Rollouts and Flagger. See the README for every distribution.
 
 pub mod counts;
+pub mod drops;
 pub mod healthy;
 pub mod house;
 pub mod life;
 pub mod nature;
+pub mod report;
+pub mod rivals;

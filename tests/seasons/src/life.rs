@@ -62,8 +62,9 @@ pub struct Life {
     pub nature: Nature,
     /// What goes wrong, if anything does.
     pub drop: Option<Drop>,
-    /// Sessions that started since something went wrong, and when the first of them did.
+    /// Sessions that started since something went wrong.
     pub bad_sessions: u64,
+    /// When the first of them did.
     pub bad_since: Option<Timestamp>,
     /// Deployments so far, the first included.
     pub deployments: u32,

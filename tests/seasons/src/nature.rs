@@ -36,17 +36,21 @@ pub struct Nature {
     pub skill_season: f64,
     /// Its tasks.
     pub tasks: Vec<Task>,
-    /// Share of its tool calls and of its model calls that fail.
+    /// Share of its tool calls that fail.
     pub tool_fails: f64,
+    /// Share of its model calls that fail.
     pub model_fails: f64,
     /// Share of its sessions that call for a human.
     pub escalates: f64,
-    /// Share of its sessions that never tell their outcome, and share that never end.
+    /// Share of its sessions that never tell their outcome.
     pub untold: f64,
+    /// Share of its sessions that never end.
     pub endless: f64,
-    /// Mean of the logarithms of a session's seconds, of a call's milliseconds and of its tokens.
+    /// Mean of the logarithms of a session's seconds.
     pub session_ln_s: f64,
+    /// Of the milliseconds of a model call.
     pub latency_ln_ms: f64,
+    /// Of its tokens.
     pub tokens_ln: f64,
 }
 
