@@ -33,6 +33,9 @@ const DECLARE_AFTER_S: f64 = 7.0 * DAY_S;
 const LOOK_EVERY_S: i64 = 600;
 /// A platform acknowledges an order after so many seconds.
 const ACKNOWLEDGE_S: i64 = 5;
+/// Then it beats so often for a while, as most platforms always do: a quiet agent has few sessions to show its version by.
+const SIGHTED_EVERY_S: i64 = 30;
+const SIGHTINGS: i64 = 4;
 /// A version that was taken back is looked at for a day, and found healthy.
 const LIFT_AFTER_S: i64 = 86_400;
 /// Classes of errors and how often each is the one: the first half of all failures, the next a quarter, and so on.
@@ -111,6 +114,7 @@ pub enum What {
     Deploy,
     Declare { again: bool },
     Acknowledge { order: RecordId, to: u32 },
+    Sighted,
     Lift { version: u32 },
     Looked,
 }
@@ -208,6 +212,7 @@ impl Life {
                 }
                 What::Acknowledge { to, .. } => {
                     (self.serving, self.serving_since) = (*to, due.at);
+                    (1..=SIGHTINGS).for_each(|beat| self.put(due.at.plus_s(beat * SIGHTED_EVERY_S), What::Sighted));
                     return due;
                 }
                 _ => return due,
@@ -239,7 +244,7 @@ impl Life {
             What::Raised { session } => return self.raised(due.at, *session, asof),
             What::Outcome { session, success, .. } => (Some(*session), facts::outcome(Some(*success)).into()),
             What::Ended { session } => (Some(*session), facts::ended().into()),
-            What::Beat => (None, facts::heartbeat(BEAT_S, Some(&name(self.serving))).into()),
+            What::Beat | What::Sighted => (None, facts::heartbeat(BEAT_S, Some(&name(self.serving))).into()),
             What::Deploy => (None, facts::deployed(&name(self.serving)).into()),
             What::Declare { .. } => (None, facts::baseline(&name(self.serving)).into()),
             What::Acknowledge { order, to } => (None, facts::acknowledged(order.as_str(), true, Some(&name(*to))).into()),
