@@ -37,13 +37,24 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "rooms: wire"               cargo test $(HOUSE) --test wire
 	@$(PART) "rooms: log, pump and room" cargo test $(HOUSE) --test log --test pump --test room
 	@$(PART) "rooms: gateway"            cargo test $(HOUSE) --test gateway
+	@$(PART) "rooms: gateway attacked"   cargo test $(HOUSE) --test hostile -- --nocapture
 	@$(PART) "rooms: laws and stories"   cargo test $(HOUSE) --test laws --test stories --test escalation
 	@$(PART) "simulation"                cargo test --package sim --package runtime --test sim --test mutants -- --nocapture
+	@$(PART) "false alarms"              cargo test $(HOUSE) --test seasons -- --nocapture
 	@$(PART) "end to end: command"       cargo test $(HOUSE) --test cli --test policy --test fleet
 	@$(PART) "end to end: archive"       cargo test $(HOUSE) --test audit -- --nocapture
 	@$(PART) "end to end: keys"          cargo test $(HOUSE) --test keys
 	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
+	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
+	@$(PART) --summary
+
+torture: build ## ten times what `make test` bears: hostile input, 500 kills, 6,000 altered logs, a minute of overload
+	@$(PART) --begin
+	@REEVE_TORTURE=full $(PART) "bad input: Avro"  cargo test $(HOUSE) --test wire hostile -- --nocapture
+	@REEVE_TORTURE=full $(PART) "bad input: rooms" cargo test $(HOUSE) --test laws hostile -- --nocapture
+	@REEVE_TORTURE=full MALLOC_ARENA_MAX=2 $(PART) "bad input: HTTP" cargo test $(HOUSE) --test hostile -- --nocapture
+	@REEVE_TORTURE=full $(PART) "kills, disks, overload" cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
 	@$(PART) --summary
 
 lint: setup ## formatting and clippy
@@ -53,7 +64,13 @@ lint: setup ## formatting and clippy
 sim: setup ## many seeds of the simulation: make sim SEEDS=10000, or one with its trace: make sim SEED=42
 	@cargo run --package sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
 
+sim-meta: setup ## a few seeds of the simulation twice each: their traces must not differ in a byte
+	@cargo run --package sim -- --meta $(or $(SEEDS),20)
+
+alarms: setup ## false alarms in healthy years and detection of drops, beside Argo and Flagger: make alarms YEARS=1000 RUNS=1000
+	@cargo run --release --package seasons -- --years $(or $(YEARS),1000) --runs $(or $(RUNS),1000) --write deploy/BENCHMARKS.md
+
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test lint sim clean
+.PHONY: help setup build run test torture lint sim sim-meta alarms clean

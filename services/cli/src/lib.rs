@@ -16,6 +16,7 @@ mod kpis;
 pub mod output;
 mod policy;
 mod publish;
+mod replay;
 mod rooms;
 mod runbook;
 mod sentence;
@@ -76,6 +77,8 @@ enum Command {
     Status(status::Args),
     /// Show a decision with its rule and numbers, and its causes back to the first facts.
     Explain(explain::Args),
+    /// Step through a history: what each room came to owe at which record, and where the log says otherwise.
+    Replay(replay::Args),
     /// Vouch for a version of an agent.
     #[command(subcommand)]
     Baseline(words::Baseline),
@@ -139,6 +142,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Tail(args) => tail::run(args).await,
             Command::Status(args) => status::run(args).await,
             Command::Explain(args) => explain::run(args).await,
+            Command::Replay(args) => replay::run(args).await,
             Command::Baseline(word) => word.say().await,
             Command::Mode(word) => word.say().await,
             Command::Incident(word) => word.say().await,

@@ -4,7 +4,7 @@ mod adopted;
 mod branch;
 mod compare;
 mod document;
-mod fields;
+pub(crate) mod fields;
 mod recorded;
 mod told;
 mod trial;

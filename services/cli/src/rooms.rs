@@ -9,6 +9,7 @@ use ::audit::Audit;
 use capacity::Capacity;
 use escalation::Escalation;
 use incident::Incident;
+use machine::room::AnyRoom;
 use machine::{Decision, Fold, Frontier, Machine, Standing, Unreadable};
 use rollback::Rollback;
 use runtime::log::Log;
@@ -45,6 +46,8 @@ pub(crate) struct Mind {
     pub(crate) check: fn(&str) -> Result<Value, Vec<String>>,
     /// A fold of a partition that has folded nothing yet.
     pub(crate) fold: fn(Partition) -> Box<dyn AnyFold>,
+    /// The same, as the oracle folds it.
+    pub(crate) room: fn(Partition) -> Box<dyn AnyRoom>,
     /// Its loop, to be driven step by step.
     pub(crate) pump: fn(Arc<dyn Log>) -> Box<dyn AnyPump>,
 }
@@ -105,6 +108,7 @@ impl Room {
         let mind = Mind {
             check,
             fold: |partition| Box::new(Fold::<M>::new(partition)),
+            room: machine::room::room::<M>,
             pump: |log| Box::new(Pump::<M>::new(log, PumpOptions::default())),
         };
         Self { name: M::SERVICE, spawn: runtime::spawn::<M>, mind: Some(mind) }

@@ -1,6 +1,7 @@
 //! The command as a script meets it: arguments, exit codes, and what is said where, on the embedded log of a folder.
 
 mod command;
+mod replay;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,7 +15,7 @@ fn help_names_every_verb_and_every_exit_code() {
     let help = said(&reeve(&["--help"], 0));
     let verbs = ["up", "fleet", "publish", "import", "kpis", "tail", "status", "explain", "baseline", "mode", "incident", "quarantine"];
     let codes = ["64", "65", "66", "69", "70", "73", "74", "75", "77", "78"];
-    for word in verbs.into_iter().chain(["automation", "rollback", "policy", "keys", "runbook"]).chain(codes) {
+    for word in verbs.into_iter().chain(["replay", "automation", "rollback", "policy", "keys", "runbook"]).chain(codes) {
         assert!(help.contains(word), "`{word}` is not in\n{help}");
     }
 }
@@ -30,6 +31,7 @@ fn every_verb_shows_examples() {
         &["tail"],
         &["status"],
         &["explain"],
+        &["replay"],
         &["audit", "check"],
         &["runbook"],
         &["keys", "add"],

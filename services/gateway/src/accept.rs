@@ -7,19 +7,22 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::{Extension, response::IntoResponse};
 use runtime::log::{Addressed, AppendError, Appended, Log};
 use serde::Serialize;
-use wire::{Event, Offset, Partition, RawRecord, RecordId, Refusal, Source, limits};
+use wire::{Event, Kind, Offset, Partition, RawRecord, RecordId, Refusal, Source, limits};
 
 use crate::Gateway;
 use crate::access::unavailable;
-use crate::body;
+use crate::body::{self, Taken};
 use crate::door::{Caller, Known};
 use crate::problem::{Fault, Problem, ProblemKind};
 use crate::serve::Drain;
 use crate::translate::{self, Form, Parsed};
+
+/// What Reeve has to act on at once: harm, what has been found, and the answers to its orders.
+const URGENT: &[Kind] = &[Kind::HarmReported, Kind::FindingReported, Kind::CommandAcknowledged];
 
 /// What became of a request's events.
 #[derive(Debug, Serialize)]
@@ -66,16 +69,29 @@ pub(crate) async fn accept(
         return Err(Problem::new(ProblemKind::Draining, "the gateway is going down"));
     }
     let form = Form::of(&headers)?;
-    let taken = body::read(&headers, body, form.bytes_max(), gateway.options.body_timeout, &gateway.bodies).await?;
-    let receipt = gateway.access.append(move |log| take(log, &caller, form, &headers, &taken.bytes)).await?;
+    let taken = body::read(body, form.bytes_max(), gateway.options.body_timeout, &gateway.bodies).await?;
+    let (told_kind, bytes) = (headers.get("ce-type").cloned(), taken.bytes.clone());
+    let is_urgent = move || is_urgent(told_kind.as_ref(), &bytes);
+    let receipt = gateway.access.append(is_urgent, move |log| take(log, &caller, form, &headers, taken)).await?;
     gateway.metrics.accepted.inc_by(receipt.accepted);
     gateway.metrics.repeated.inc_by(receipt.repeated);
     Ok((StatusCode::ACCEPTED, Json(receipt)))
 }
 
-/// Translates, checks and appends; blocks.
-fn take(log: &dyn Log, caller: &Caller, form: Form, headers: &HeaderMap, bytes: &[u8]) -> Result<Receipt, Problem> {
-    let parsed = translate::events(form, headers, bytes, log.now())?;
+/// Whether a request says that it holds something that Reeve has to act on at once. It is looked at as it came, for to read
+/// it properly is a part of what there is no room for; whoever says so of everything has a few turns more, and that is all.
+fn is_urgent(told_kind: Option<&HeaderValue>, bytes: &[u8]) -> bool {
+    match (told_kind, std::str::from_utf8(bytes)) {
+        (Some(told), _) => URGENT.iter().any(|kind| told == kind.ce_type()),
+        (None, Ok(text)) => URGENT.iter().any(|kind| text.contains(&format!("\"{}\"", kind.ce_type()))),
+        (None, Err(_)) => false,
+    }
+}
+
+/// Translates, checks and appends; blocks. The body keeps its room among all bodies until its events are on the log: they
+/// take as much as it did, and who hangs up meanwhile makes no room for another.
+fn take(log: &dyn Log, caller: &Caller, form: Form, headers: &HeaderMap, taken: Taken) -> Result<Receipt, Problem> {
+    let parsed = translate::events(form, headers, &taken.bytes, log.now())?;
     caller.take_rest(parsed.len())?;
     let ready = whole(parsed, caller, form)?;
     let copies = copies(&ready, log.partitions());
@@ -176,5 +192,20 @@ impl Receipt {
         }
         let accepted = is_new.iter().filter(|is_new| **is_new).count();
         Self { accepted: accepted as u64, repeated: (ready.len() - accepted) as u64, records }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_must_be_acted_on_at_once_is_known_by_its_type_and_not_by_what_is_said() {
+        let header = HeaderValue::from_static("io.reeve.harm.reported.v1");
+        assert!(is_urgent(Some(&header), b""));
+        assert!(is_urgent(None, br#"[{"type": "io.reeve.session.ended.v1"}, {"type":"io.reeve.harm.reported.v1"}]"#));
+        assert!(!is_urgent(Some(&HeaderValue::from_static("io.reeve.message.posted.v1")), br#""io.reeve.harm.reported.v1""#));
+        assert!(!is_urgent(None, br#"{"data": {"text": "is \"io.reeve.harm.reported.v1\" urgent?"}}"#));
+        assert!(!is_urgent(None, &[0xff]));
     }
 }

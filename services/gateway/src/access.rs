@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::errors::Coded;
 use runtime::log::{Log, LogError};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -11,6 +12,8 @@ use crate::problem::{Problem, ProblemKind};
 
 /// Appends at once. Further ones are told to come again, never put into a queue.
 const APPENDS_MAX: usize = 64;
+/// Appends at once beyond those, for what Reeve has to act on at once: so that a flood of talk keeps no harm out.
+const URGENT_MAX: usize = 16;
 /// Reads at once. Further ones wait for their turn: each is short.
 const READS_MAX: usize = 8;
 /// How long an answer waits for the log. What was given to it goes on; the same request again tells what became of it.
@@ -26,6 +29,7 @@ const UNKNOWN_OUTCOME: &str = "the log has not said what became of the events: s
 pub(crate) struct Access {
     log: Arc<dyn Log>,
     appends: Arc<Semaphore>,
+    urgent: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     ticks: watch::Receiver<u64>,
 }
@@ -36,7 +40,8 @@ impl Access {
     /// Opens the doors of `log` and starts the one thread that follows it for every stream.
     pub(crate) fn new(log: Arc<dyn Log>) -> Self {
         let ticks = follow(Arc::clone(&log));
-        Self { log, appends: Arc::new(Semaphore::new(APPENDS_MAX)), reads: Arc::new(Semaphore::new(READS_MAX)), ticks }
+        let turns = |turns| Arc::new(Semaphore::new(turns));
+        Self { log, appends: turns(APPENDS_MAX), urgent: turns(URGENT_MAX), reads: turns(READS_MAX), ticks }
     }
 
     /// The log itself, for what does not block.
@@ -44,15 +49,21 @@ impl Access {
         self.log.as_ref()
     }
 
-    /// Runs work that appends on a thread of its own, and returns when the log has committed.
+    /// Runs work that appends on a thread of its own, and returns when the log has committed. Whether it is urgent is asked
+    /// only where there is no room otherwise.
     ///
     /// # Errors
     /// 503, when too much is under way or the log answers too late; else what `work` fails with.
     pub(crate) async fn append<T: Send + 'static>(
         &self,
+        is_urgent: impl FnOnce() -> bool,
         work: impl FnOnce(&dyn Log) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let Ok(turn) = Arc::clone(&self.appends).try_acquire_owned() else {
+        let turn = match Arc::clone(&self.appends).try_acquire_owned() {
+            Err(_) if is_urgent() => Arc::clone(&self.urgent).try_acquire_owned(),
+            turn => turn,
+        };
+        let Ok(turn) = turn else {
             return Err(Problem::new(ProblemKind::Busy, format!("{APPENDS_MAX} appends are under way")));
         };
         let log = Arc::clone(&self.log);
@@ -98,8 +109,9 @@ pub(crate) fn unavailable(error: &LogError) -> Problem {
     match error {
         LogError::OffsetGone { .. } => Problem::new(ProblemKind::Gone, error.to_string()),
         _ => {
-            tracing::error!(%error, "the log fails: {error}");
-            Problem::new(ProblemKind::LogUnavailable, error.to_string())
+            let code = error.code();
+            tracing::error!(%error, code = code.number(), "the log fails: {error}");
+            Problem::new(ProblemKind::LogUnavailable, format!("{code}: {error}"))
         }
     }
 }

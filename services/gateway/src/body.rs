@@ -11,9 +11,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::problem::{Fault, Problem, ProblemKind};
 
-/// Bytes of a too large body that are read and thrown away, so that its sender comes to read the answer.
+/// Bytes that a body is given room for before any of it has come.
+const CAPACITY_BYTES: usize = 64 << 10;
+/// Bytes of an unread body that are thrown away, so that its connection can be used again.
 const DISCARDED_BYTES_MAX: usize = 32 << 20;
-/// How long the rest of a too large body is read for.
+/// How long an unread body is thrown away for.
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A body, and the room that it takes of the bytes that all bodies may take together.
@@ -33,21 +35,16 @@ pub(crate) struct ContentType {
 /// # Errors
 /// 413 when it is declared or turns out larger, 408 when it is too slow, 503 when the room is used up, 400 when its
 /// chunks are not well formed.
-pub(crate) async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    bytes_max: usize,
-    time_max: Duration,
-    room: &Arc<Semaphore>,
-) -> Result<Taken, Problem> {
+pub(crate) async fn read(body: Body, bytes_max: usize, time_max: Duration, room: &Arc<Semaphore>) -> Result<Taken, Problem> {
     let declared = body.size_hint().lower();
+    // A sender that is told while he sends may go on for a while: the server lingers until he has read the answer.
     if declared > bytes_max as u64 {
-        let_go(headers, body).await;
         return Err(too_large(bytes_max, &format!("{declared} bytes")));
     }
     let deadline = Instant::now() + time_max;
     let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::with_capacity(declared as usize);
+    // What is only declared takes no room.
+    let mut bytes = Vec::with_capacity(usize::try_from(declared).map_or(0, |declared| declared.min(CAPACITY_BYTES)));
     let mut taken: Option<OwnedSemaphorePermit> = None;
     loop {
         let chunk = match timeout_at(deadline, chunks.next()).await {
@@ -57,7 +54,6 @@ pub(crate) async fn read(
             Ok(Some(Ok(chunk))) => chunk,
         };
         if bytes.len() + chunk.len() > bytes_max {
-            discard(Body::from_stream(chunks)).await;
             return Err(too_large(bytes_max, "more"));
         }
         let more = u32::try_from(chunk.len()).ok().and_then(|count| Arc::clone(room).try_acquire_many_owned(count).ok());

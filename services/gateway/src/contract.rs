@@ -24,6 +24,9 @@ pub(crate) enum Asks {
     Of(Right),
 }
 
+/// Problems of every operation: a head that is not well formed, one that is meant for another machine, a fault of ours.
+const EVERYWHERE: &[ProblemKind] = &[ProblemKind::BadRequest, ProblemKind::Misdirected, ProblemKind::Broken];
+
 /// One operation.
 #[derive(Debug)]
 pub(crate) struct Operation {
@@ -114,7 +117,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             schema: "Lines",
             says: "Records, each with its place and the cursor after it. A stream that breaks off was not told whole.",
         }],
-        problems: &[ProblemKind::BadRequest, ProblemKind::Gone, ProblemKind::Busy, ProblemKind::LogUnavailable, ProblemKind::Draining],
+        problems: &[ProblemKind::Gone, ProblemKind::Busy, ProblemKind::LogUnavailable, ProblemKind::Draining],
     },
     Operation {
         method: Method::GET,
@@ -129,7 +132,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             schema: "Stream",
             says: "Orders: `id` is `<partition>:<offset>`, `event` the kind, `data` the structured CloudEvent.",
         }],
-        problems: &[ProblemKind::BadRequest, ProblemKind::Gone, ProblemKind::Busy, ProblemKind::LogUnavailable, ProblemKind::Draining],
+        problems: &[ProblemKind::Gone, ProblemKind::Busy, ProblemKind::LogUnavailable, ProblemKind::Draining],
     },
     Operation {
         method: Method::GET,
@@ -149,7 +152,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         summary: "How one agent stands by what each room says of it",
         parameters: &[Parameter::AgentInPath],
         answers: &[Answer { status: 200, media: "application/json", schema: "Report", says: "The agent." }],
-        problems: &[ProblemKind::BadRequest, ProblemKind::NotFound, ProblemKind::Busy],
+        problems: &[ProblemKind::NotFound, ProblemKind::Busy],
     },
     Operation {
         method: Method::GET,
@@ -245,7 +248,7 @@ impl Operation {
             Asks::AKey => (KEY, &[][..]),
             Asks::Of(_) => (KEY, &[ProblemKind::Forbidden][..]),
         };
-        self.problems.iter().chain(key).chain(right).copied().chain([ProblemKind::Misdirected, ProblemKind::Broken])
+        self.problems.iter().chain(key).chain(right).copied().chain(EVERYWHERE.iter().copied())
     }
 
     fn statuses(&self) -> impl Iterator<Item = u16> + use<> {

@@ -20,7 +20,7 @@ use crate::contract::{self, Asks};
 use crate::keys::{Held, KeyId, Keys, Right, Ring, Secret, Standing, wall_clock};
 use crate::metrics::KeyOutcome;
 use crate::problem::{Fault, Problem, ProblemKind};
-use crate::{Gateway, body, host};
+use crate::{Gateway, body, head, host};
 
 /// The scheme of RFC 6750.
 const SCHEME: &str = "bearer";
@@ -65,8 +65,9 @@ fn admit(gateway: &Gateway, request: &Request) -> Result<Caller, Problem> {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let asks = path.map_or(Some(Asks::AKey), |path| contract::asks(path, request.method()));
     let keys = gateway.options.keys.clone();
+    head::check(request)?;
     if matches!(*keys.ring(), Ring::Open) {
-        host::check(request.headers())?;
+        host::check(request.headers(), request.uri().authority())?;
     }
     if asks == Some(Asks::Nothing) {
         // What is told to everybody is told to who shows a wrong key, too: he is nobody then.

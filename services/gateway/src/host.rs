@@ -15,12 +15,13 @@ use crate::problem::{Fault, Problem, ProblemKind};
 const LOCALHOST: &str = "localhost";
 const OF_LOCALHOST: &str = ".localhost";
 
-/// Refuses a request that names another machine. One that names none comes from no browser.
+/// Refuses a request that names another machine, in its header or in its target, which may be a whole URL. One that names
+/// none comes from no browser.
 ///
 /// # Errors
 /// 421.
-pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
-    if headers.get_all(header::HOST).iter().all(is_here) {
+pub(crate) fn check(headers: &HeaderMap, target: Option<&Authority>) -> Result<(), Problem> {
+    if headers.get_all(header::HOST).iter().all(says_here) && target.is_none_or(is_here) {
         return Ok(());
     }
     let detail = "without API keys only this machine is heard, by a loopback name or address; `reeve keys add` makes a key";
@@ -28,8 +29,11 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::of(ProblemKind::Misdirected, fault))
 }
 
-fn is_here(host: &HeaderValue) -> bool {
-    let Some(authority) = host.to_str().ok().and_then(|text| text.parse::<Authority>().ok()) else { return false };
+fn says_here(host: &HeaderValue) -> bool {
+    host.to_str().ok().and_then(|text| text.parse().ok()).is_some_and(|authority| is_here(&authority))
+}
+
+fn is_here(authority: &Authority) -> bool {
     let name = authority.host().trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     match name.parse::<IpAddr>() {
         Ok(address) => address.to_canonical().is_loopback(),
@@ -54,7 +58,7 @@ mod tests {
             "[::ffff:127.0.0.1]",
         ];
         for host in here {
-            assert!(check(&asking(&[host])).is_ok(), "{host}");
+            assert!(check(&asking(&[host]), None).is_ok(), "{host}");
         }
         let elsewhere = [
             "",
@@ -69,10 +73,11 @@ mod tests {
             "[fe80::1]",
         ];
         for host in elsewhere {
-            assert!(check(&asking(&[host])).is_err(), "{host}");
+            assert!(check(&asking(&[host]), None).is_err(), "{host}");
         }
-        assert!(check(&asking(&["127.0.0.1", "evil.example"])).is_err(), "one of two");
-        assert!(check(&asking(&[])).is_ok(), "no browser leaves it out");
+        assert!(check(&asking(&["127.0.0.1", "evil.example"]), None).is_err(), "one of two");
+        assert!(check(&asking(&["localhost"]), Some(&Authority::from_static("evil.example"))).is_err(), "the target is asked, too");
+        assert!(check(&asking(&[]), None).is_ok(), "no browser leaves it out");
     }
 
     fn asking(hosts: &[&str]) -> HeaderMap {

@@ -11,6 +11,7 @@ mod body;
 mod contract;
 mod door;
 mod events;
+mod head;
 mod host;
 pub mod keys;
 pub mod metrics;

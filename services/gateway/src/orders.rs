@@ -125,7 +125,7 @@ fn told(order: &StoredRecord, topic: &str) -> Event {
 /// 400, when it is no name of an agent.
 pub fn agent_in_path(agent: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     let Path(agent) = agent.map_err(|rejection| Problem::new(ProblemKind::BadRequest, rejection.body_text()))?;
-    match wire::limits::check_size("agent", wire::limits::AGENT_BYTES_MAX, agent.len()) {
+    match wire::limits::check_name("agent", wire::limits::AGENT_BYTES_MAX, &agent) {
         Ok(()) => Ok(agent),
         Err(refusal) => Err(Problem::of(ProblemKind::BadRequest, Fault::from(&refusal))),
     }

@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use wire::Refusal;
 
-/// Faults listed in one answer: ten of each event of a full batch. What is beyond is counted in `errors_omitted`.
-const FAULTS_LISTED_MAX: usize = 10_000;
+/// Faults listed in one answer: one of each event of a full batch. Of what is beyond, `errors_omitted` tells how much of it
+/// was kept: of each further event one fault.
+pub(crate) const FAULTS_LISTED_MAX: usize = 1_000;
 /// Characters of a text that an answer repeats from a request: an answer is never much larger than its request.
 const ECHOED_CHARS_MAX: usize = 200;
 

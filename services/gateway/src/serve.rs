@@ -17,10 +17,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 
-/// Bytes of a request's head, and of what is read from a connection ahead of its use.
+/// Bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Bytes that are read from a connection ahead of their use. A head that came in one piece may be larger.
 const READ_BUFFER_BYTES_MAX: usize = 64 << 10;
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
+/// How long what still comes is thrown away once the last answer is written. A system that closes a connection with unread
+/// bytes tells its peer so by a reset, and a peer that hears of it forgets the answer that it has not read yet.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(2);
+/// Bytes that are thrown away at once.
+const LINGER_BYTES: usize = 16 << 10;
 /// How long to wait after the system refused a connection, for want of file descriptors as a rule.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,12 +50,15 @@ pub struct ServeLimits {
 #[derive(Clone, Debug)]
 pub(crate) struct Drain(watch::Receiver<bool>);
 
-/// A connection whose reader may not stand still for longer than `patience`.
+/// A connection whose reader may not stand still for longer than `patience`, and whose writer may finish what it says.
 struct Impatient {
     stream: TcpStream,
     patience: Duration,
+    drain: Drain,
     /// Runs while a write waits for the reader.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Runs from the last answer on, while the peer still writes.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 /// Serves `router` until `shutdown` completes, then lets open requests end; streams are ended by the server.
@@ -99,12 +109,13 @@ async fn connection(stream: TcpStream, slot: OwnedSemaphorePermit, router: Route
     let _slot = slot;
     // Orders are small and urgent: they do not wait to be sent together.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Impatient { stream, patience: limits.stall_timeout, stalled: None });
+    let io = TokioIo::new(Impatient { stream, patience: limits.stall_timeout, drain: drain.clone(), stalled: None, lingering: None });
     let mut served = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(READ_BUFFER_BYTES_MAX)
+            .max_header_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
             .serve_connection(io, TowerToHyperService::new(router))
     );
@@ -161,6 +172,27 @@ impl Impatient {
         ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the reader takes nothing")))
     }
+
+    /// Throws away what still comes, until nothing comes any more or it takes too long. A server that goes down waits for
+    /// nobody.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.drain.has_begun() {
+            return Poll::Ready(());
+        }
+        let end = self.lingering.get_or_insert_with(|| Box::pin(sleep(LINGER_TIME_MAX)));
+        if end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut thrown_away = [0; LINGER_BYTES];
+        loop {
+            let mut buffer = ReadBuf::new(&mut thrown_away);
+            // The runtime makes a task that reads on and on wait for its turn.
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
 }
 
 impl AsyncRead for Impatient {
@@ -189,7 +221,8 @@ impl AsyncWrite for Impatient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        self.linger(cx).map(Ok)
     }
 }
 

@@ -3,13 +3,14 @@
 use std::fmt;
 
 use axum::http::HeaderMap;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde_json::Value;
+use wire::cloudevents::json::{self, Strict, ValuesLeft};
 use wire::cloudevents::{self, Door};
 use wire::{Event, Refusal, Timestamp, limits};
 
 use crate::body::{content_type, unsupported};
-use crate::problem::{Fault, Problem, ProblemKind};
+use crate::problem::{FAULTS_LISTED_MAX, Fault, Problem, ProblemKind};
 
 /// Bytes of a body that holds one event.
 const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -40,23 +41,21 @@ pub(crate) type Parsed<T = Event> = Result<T, Vec<Refusal>>;
 /// The events of a request whose body was read, each by itself.
 ///
 /// # Errors
-/// 400 when the body is not what its content type says, 413 when it holds too many events.
+/// 400 when the body is not what its content type says, 413 when it holds too many events or values.
 pub(crate) fn events(form: Form, headers: &HeaderMap, bytes: &[u8], now: Timestamp) -> Result<Vec<Parsed>, Problem> {
     match form {
-        Form::Structured => match json("body", bytes, serde_json::from_slice(bytes))? {
+        Form::Structured => match value("body", bytes)? {
             value @ Value::Object(_) => Ok(vec![structured(value, now)]),
             _ => Err(malformed("body", "an event in JSON is an object")),
         },
-        Form::Batched => {
-            let values = list(bytes)?;
-            Ok(values.into_iter().map(|value| structured(value, now)).collect())
+        Form::Batched => list(bytes, now),
+        Form::BinaryJson if bytes.is_empty() => Ok(vec![binary(headers, bytes, now)]),
+        Form::BinaryJson => {
+            let mut value = value("data", bytes)?;
+            let whole = whole_numbers(&mut value).then(|| value.to_string());
+            Ok(vec![binary(headers, whole.as_deref().map_or(bytes, str::as_bytes), now)])
         }
-        Form::BinaryJson | Form::BinaryAvro => {
-            if form == Form::BinaryJson && !bytes.is_empty() {
-                json("data", bytes, serde_json::from_slice::<IgnoredAny>(bytes))?;
-            }
-            Ok(vec![binary(headers, bytes, now)])
-        }
+        Form::BinaryAvro => Ok(vec![binary(headers, bytes, now)]),
     }
 }
 
@@ -68,8 +67,6 @@ fn structured(mut value: Value, now: Timestamp) -> Parsed {
 
 fn binary(headers: &HeaderMap, bytes: &[u8], now: Timestamp) -> Parsed {
     let time = headers.get("ce-time").and_then(|time| time.to_str().ok());
-    let whole = with_whole_numbers(headers, bytes);
-    let bytes = whole.as_deref().unwrap_or(bytes);
     let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     joined(cloudevents::parse_binary(pairs, bytes, Door::Public), time.and_then(|time| future(time, now)))
 }
@@ -90,15 +87,6 @@ fn whole_numbers(value: &mut Value) -> bool {
     }
 }
 
-/// The body of the binary form in JSON, where it holds whole numbers that were written as doubles.
-fn with_whole_numbers(headers: &HeaderMap, bytes: &[u8]) -> Option<Vec<u8>> {
-    if !matches!(Form::of(headers), Ok(Form::BinaryJson)) {
-        return None;
-    }
-    let mut value = serde_json::from_slice(bytes).ok()?;
-    whole_numbers(&mut value).then(|| value.to_string().into_bytes())
-}
-
 /// The event, unless something is wrong with it, be it in its form or in what only this door refuses.
 fn joined(parsed: Parsed, also: Option<Refusal>) -> Parsed {
     match (parsed, also) {
@@ -116,33 +104,50 @@ fn future(time: &str, now: Timestamp) -> Option<Refusal> {
     Some(Refusal::OutOfRange { field: "time".to_owned(), limit: format!("{latest} at the latest"), found: found.to_string() })
 }
 
-/// The members of a JSON list. One that is too long is not kept to its end.
-fn list(bytes: &[u8]) -> Result<Vec<Value>, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let read = Bounded.deserialize(&mut deserializer).and_then(|values| deserializer.end().map(|()| values));
-    json("body", bytes, read)?.ok_or_else(|| {
-        let limit = limits::BATCH_EVENTS_MAX;
-        Problem::of(
-            ProblemKind::TooLarge,
-            Fault::new("body", "too_large", format!("at most {limit} events are taken at once")).limit(limit),
-        )
+/// The JSON of one event, or of its value.
+fn value(field: &str, bytes: &[u8]) -> Result<Value, Problem> {
+    if bytes.is_empty() {
+        return Err(malformed(field, "the body is empty"));
+    }
+    json::read(field, bytes).map_err(|refusal| match refusal {
+        Refusal::Malformed { reason, .. } => not_json(field, &reason),
+        many => Problem::of(ProblemKind::TooLarge, Fault::from(&many)),
     })
 }
 
-/// What was read as JSON, or where it ceases to be JSON.
-fn json<T>(field: &str, bytes: &[u8], read: serde_json::Result<T>) -> Result<T, Problem> {
-    read.map_err(|error| match bytes.is_empty() {
-        true => malformed(field, "the body is empty"),
-        false => malformed(field, &format!("it is not the JSON that is expected: {error}")),
-    })
+/// The events of a JSON list. Each is translated as soon as it was read, so that never more than one of them stands in
+/// memory as JSON, which takes many times the bytes of its text.
+fn list(bytes: &[u8], now: Timestamp) -> Result<Vec<Parsed>, Problem> {
+    if bytes.is_empty() {
+        return Err(malformed("body", "the body is empty"));
+    }
+    let mut events = Events { now, parsed: Vec::new(), faults: 0, too_many: None };
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read = deserializer.deserialize_seq(&mut events).and_then(|()| deserializer.end());
+    match (events.too_many, read) {
+        (Some(too_many), _) => Err(too_many),
+        (None, Err(error)) => Err(not_json("body", &error.to_string())),
+        (None, Ok(())) => Ok(events.parsed),
+    }
+}
+
+fn not_json(field: &str, reason: &str) -> Problem {
+    malformed(field, &format!("it is not the JSON that is expected: {reason}"))
 }
 
 fn malformed(field: &str, detail: &str) -> Problem {
     Problem::of(ProblemKind::Malformed, Fault::new(field, "malformed", detail))
 }
 
-/// Reads a list of at most `BATCH_EVENTS_MAX` values; a longer one is `None`.
-struct Bounded;
+/// The events of a list while it is read.
+struct Events {
+    now: Timestamp,
+    parsed: Vec<Parsed>,
+    /// How much is wrong with them.
+    faults: usize,
+    /// What the list, or one of its events, has too many of.
+    too_many: Option<Problem>,
+}
 
 // === impl Form ===
 
@@ -182,32 +187,53 @@ impl Form {
     }
 }
 
-// === impl Bounded ===
+// === impl Events ===
 
-impl<'de> DeserializeSeed<'de> for Bounded {
-    type Value = Option<Vec<Value>>;
+impl Events {
+    /// Keeps an event. Beyond what an answer lists, of each faulty one a single fault is kept.
+    fn keep(&mut self, mut parsed: Parsed) {
+        if let Err(refusals) = &mut parsed {
+            refusals.truncate(FAULTS_LISTED_MAX.saturating_sub(self.faults).max(1));
+            self.faults += refusals.len();
+        }
+        self.parsed.push(parsed);
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
+    fn too_many_events() -> Problem {
+        let limit = limits::BATCH_EVENTS_MAX;
+        let detail = format!("at most {limit} events are taken at once");
+        Problem::of(ProblemKind::TooLarge, Fault::new("body", "too_large", detail).limit(limit))
+    }
+
+    fn too_many_values(position: usize) -> Problem {
+        let fault = Fault::from(&json::too_many("body")).at(Form::Batched.index(position));
+        Problem::of(ProblemKind::TooLarge, fault)
     }
 }
 
-impl<'de> Visitor<'de> for Bounded {
-    type Value = Option<Vec<Value>>;
+impl<'de> Visitor<'de> for &mut Events {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of events")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(value) = members.next_element()? {
-            values.push(value);
-            if values.len() > limits::BATCH_EVENTS_MAX {
-                while members.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(None);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        loop {
+            let mut left = ValuesLeft::default();
+            let value = match members.next_element_seed(Strict(&mut left)) {
+                Ok(Some(value)) => value,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    self.too_many = left.are_used_up().then(|| Events::too_many_values(self.parsed.len()));
+                    return Err(error);
+                }
+            };
+            if self.parsed.len() == limits::BATCH_EVENTS_MAX {
+                self.too_many = Some(Events::too_many_events());
+                return Err(A::Error::custom("too many events"));
             }
+            self.keep(structured(value, self.now));
         }
-        Ok(Some(values))
     }
 }

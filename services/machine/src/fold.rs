@@ -1,16 +1,12 @@
 //! The fold around a machine: position, repeated facts, and the room's watermark, the same for every room.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
 use wire::{AgentId, Basis, Body, Class, DedupeKey, Kind, Offset, Partition, Record, RoomWatermark, Timestamp};
 
 use crate::mutants::{self, Mutant};
+use crate::window::Window;
 use crate::{Decision, Frontier, Machine, Unreadable};
-
-/// How far back, in offsets of the partition, a repeated fact is known as repeated. Beyond it, it is a new fact.
-pub const WINDOW_OFFSETS: i64 = 10_000;
 
 /// A room says how far it has folded at most once in this many seconds per partition.
 pub const WATERMARK_EVERY_S: i64 = 10;
@@ -36,13 +32,6 @@ pub struct Fold<M: Machine> {
     appended: Timestamp,
     window: Window,
     watermark: Watermark,
-}
-
-/// Keys of the facts folded within the last [`WINDOW_OFFSETS`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Window {
-    order: VecDeque<(Offset, DedupeKey)>,
-    offset_of: BTreeMap<DedupeKey, Offset>,
 }
 
 /// What the room still has to say about how far it has come.
@@ -155,26 +144,6 @@ impl<M: Machine> Fold<M> {
     }
 }
 
-// === impl Window ===
-
-impl Window {
-    /// Whether `key` is new within the window; if so it is remembered.
-    fn admit(&mut self, offset: Offset, key: DedupeKey) -> bool {
-        while let Some((oldest, old)) = self.order.front().filter(|(oldest, _)| oldest.0 <= offset.0 - WINDOW_OFFSETS).copied() {
-            self.order.pop_front();
-            if self.offset_of.get(&old) == Some(&oldest) {
-                self.offset_of.remove(&old);
-            }
-        }
-        if self.offset_of.contains_key(&key) {
-            return false;
-        }
-        self.offset_of.insert(key, offset);
-        self.order.push_back((offset, key));
-        true
-    }
-}
-
 // === impl Watermark ===
 
 impl Watermark {
@@ -228,6 +197,7 @@ mod tests {
 
     use super::*;
     use crate::Standing;
+    use crate::window::WINDOW_OFFSETS;
 
     /// Counts what it is given.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -275,7 +245,7 @@ mod tests {
     fn the_window_keeps_no_more_than_its_offsets() {
         let mut fold = new();
         (0..3 * WINDOW_OFFSETS).for_each(|offset| assert_eq!(fold.fold(&fact(offset, 0, &offset.to_string())), Folded::Applied));
-        assert_eq!((fold.window.order.len(), fold.window.offset_of.len()), (WINDOW_OFFSETS as usize, WINDOW_OFFSETS as usize));
+        assert_eq!(fold.window.len(), WINDOW_OFFSETS as usize);
     }
 
     #[test]

@@ -14,12 +14,16 @@ mod fold;
 pub mod laws;
 mod ledger;
 pub mod mutants;
+pub mod oracle;
+pub mod room;
 pub mod standing;
+mod window;
 
 pub use agenda::Agenda;
-pub use fold::{Fold, Folded, WATERMARK_EVERY_S, WINDOW_OFFSETS};
+pub use fold::{Fold, Folded, WATERMARK_EVERY_S};
 pub use ledger::{Debt, Ledger};
 pub use standing::Standing;
+pub use window::WINDOW_OFFSETS;
 
 use std::fmt::Debug;
 

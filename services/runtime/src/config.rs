@@ -316,7 +316,7 @@ mod tests {
     fn a_later_layer_wins() {
         let mut layers = Layers::default();
         layers.toml("reeve.toml", "[log]\npath = \"/file\"\npartitions = 2\n[logging]\nformat = \"json\"");
-        layers.variables([("REEVE_LOG_PATH".to_owned(), "/variable".to_owned()), ("HOME".to_owned(), "/root".to_owned())], &[]);
+        layers.variables([("REEVE_LOG_PATH".to_owned(), "/variable".to_owned()), ("HOME".to_owned(), "/somewhere".to_owned())], &[]);
         layers.flag("log.partitions", "8");
         let config = Config::of(&layers).expect("in order");
         let LogConfig::Embedded { path, partitions, .. } = config.log;

@@ -78,6 +78,7 @@ codes! {
     ReeveUnreachable, RV0016, Retry, 69, "no Reeve answers at this address";
     FactRefused, RV0017, Refuse, 65, "a fact is refused";
     TooBusy, RV0018, Retry, 75, "the log takes no more for now";
+    RecordsLost, RV0019, Refuse, 65, "records that were accepted are missing from the log";
     ArchiveGap, RV0030, Refuse, 65, "the archive has a gap";
     ArchiveOverlap, RV0031, Refuse, 65, "segments of the archive overlap";
     ArchiveAltered, RV0032, Refuse, 65, "a segment of the archive is altered or cut short";
@@ -128,6 +129,7 @@ impl Coded for LogError {
             Self::OffsetGone { .. } => Code::OffsetGone,
             Self::Held { .. } => Code::LogHeld,
             Self::CannotWrite { .. } => Code::CannotWrite,
+            Self::RecordsLost { .. } => Code::RecordsLost,
             Self::Storage { .. } => Code::StorageFails,
         }
     }

@@ -147,22 +147,7 @@ mod tests {
     use super::*;
 
     /// What dashboards and alerts rely on. Change it only with their change in hand.
-    const FIXTURE: &str = "\
-reeve_build_info{version}
-reeve_consumer_lag_records{room,partition}
-reeve_decisions_published_total{room,kind}
-reeve_events_consumed_total{room,event_type}
-reeve_events_failed_total{room,reason}
-reeve_last_folded_timestamp_seconds{room,partition}
-reeve_law_violations_total{law}
-reeve_rebalances_total{room,kind}
-reeve_retries_total{target}
-reeve_room_panics_total{room}
-reeve_room_ready{room}
-reeve_snapshots_total{room,outcome}
-reeve_state_restore_duration_seconds{room}
-reeve_transactions_total{room,outcome}
-";
+    const FIXTURE: &str = include_str!("../metrics.txt");
 
     #[test]
     fn names_and_labels_are_those_that_dashboards_rely_on() {

@@ -176,11 +176,11 @@ impl<M: Machine> Pump<M> {
     /// # Errors
     /// [`PumpError::Commit`]; the offsets are only a barrier for the next restore, so nothing is lost by it.
     pub fn drain(&mut self) -> Result<(), PumpError> {
-        let partitions: Vec<Partition> = self.held.keys().copied().collect();
-        for partition in partitions {
-            self.take_snapshot(partition);
-            // One by one: a store takes few at once, and what it turns away now has no next time.
-            self.options.snapshots.iter().for_each(|snapshots| snapshots.flush());
+        if let Some(store) = &self.options.snapshots {
+            for (partition, held) in self.held.iter_mut().filter(|(_, held)| held.is_ahead()) {
+                held.last_snapshot(&**store, *partition, self.log.now());
+            }
+            store.flush();
         }
         if self.producer.is_some() && self.offsets_moved() {
             self.commit(Vec::new())?;
@@ -334,7 +334,7 @@ impl<M: Machine> Pump<M> {
         let restoring = Some(Restoring { since, from, to, committed });
         let committed = committed.unwrap_or(Offset(0));
         let topic = Topic { name: self.log.topic().into(), partitions: self.log.partitions() };
-        Ok(Held { driver: Driver::new(topic, fold, from, to), restoring, committed, snapshot_at: self.log.now() })
+        Ok(Held { driver: Driver::new(topic, fold, from, to), restoring, committed, snapshot_at: self.log.now(), turned_away: false })
     }
 
     fn fold(&mut self) -> usize {
@@ -501,9 +501,10 @@ impl<M: Machine> Pump<M> {
 
     fn take_snapshot(&mut self, partition: Partition) {
         let (Some(store), Some(held)) = (&self.options.snapshots, self.held.get_mut(&partition)) else { return };
-        if held.driver.folded_since_snapshot() == 0 {
+        if !held.is_ahead() {
             return;
         }
+        // Busy: the next one comes soon enough, and waiting here would stop the room.
         held.snapshot(&**store, partition, self.log.now());
     }
 }

@@ -24,7 +24,7 @@ use crate::log::{Extent, Log};
 pub const KEPT: usize = 3;
 
 /// First bytes of every snapshot; the number is the version of this format.
-const MARK: &[u8; 8] = b"REEVES01";
+const MARK: &[u8; 8] = b"REEVES02";
 /// Bytes of mark and header length.
 const PREFIX_BYTES: usize = MARK.len() + 4;
 /// No header is longer.
@@ -62,6 +62,11 @@ pub trait SnapshotStore: Send + Sync {
     /// those beyond it: whoever stands here never reached them, so they are of another log, and would crowd out this
     /// one's. `false`: too busy, nothing was taken.
     fn put(&self, place: SnapshotPlace, encode: Encode) -> bool;
+
+    /// As [`put`](Self::put), and waits until there is room for it: for whoever ends, and has no next time.
+    fn put_last(&self, place: SnapshotPlace, encode: Encode) {
+        self.put(place, encode);
+    }
 
     /// Returns once everything taken so far is written or has failed.
     fn flush(&self) {}

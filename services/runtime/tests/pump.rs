@@ -1,16 +1,15 @@
 //! The pump against the log in memory, fault by fault. The simulator does all of it at once, over many seeds.
 
 mod desk;
+mod snapshots;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use desk::{Desk, SILENCE_S, World, agent, fact, harm, settle};
 use machine::Fold;
 use runtime::log::memory::{CommitFault, FaultPlan};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions};
-use runtime::snapshots::{MemorySnapshots, SnapshotPlace, SnapshotStore, StoredSnapshots, encode};
 use wire::{Event, Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
 
 const ID: &str = "reeve.desk.0";
@@ -235,118 +234,6 @@ fn a_fact_on_a_partition_that_its_key_does_not_choose_is_passed_by_every_room() 
     world.log.publish_unchecked(vec![to(0)]).expect("it exists");
     settle(&mut pump);
     assert_once(&world, 2, "and where its key belongs it counts, for nobody has folded it");
-}
-
-#[test]
-fn a_restart_folds_the_tail_behind_the_newest_readable_snapshot() {
-    let store = Arc::new(MemorySnapshots::default());
-    let options = || PumpOptions { snapshots: Some(store.clone()), snapshot_every_records: 10, ..PumpOptions::default() };
-    let mut world = World::new(1);
-    let mut first = world.pump_with(options());
-    settle(&mut first);
-    for second in 0..60 {
-        world.harm(second, 0);
-        settle(&mut first);
-    }
-    first.drain().expect("calm weather");
-    let state = first.state(Partition(0)).expect("held").clone();
-    drop(first);
-    assert_eq!(store.len(), 3, "the newest are kept");
-
-    let folded = |world: &World| {
-        let mut pump = world.pump_with(options());
-        let mut folded = 0;
-        loop {
-            let step = pump.step().expect("calm weather");
-            folded += step.folded;
-            if step.restored && step.idle {
-                assert_eq!(pump.state(Partition(0)), Some(&state));
-                return folded;
-            }
-        }
-    };
-    assert_eq!(folded(&world), 0, "the last snapshot stands at the end");
-    let newest = store.positions("desk", Partition(0)).expect("memory")[0];
-    store.damage(|place, bytes| {
-        if place.position == newest {
-            bytes.truncate(bytes.len() - 1)
-        }
-    });
-    let tail = folded(&world);
-    assert!((1..60).contains(&tail), "an older snapshot stands: {tail}");
-    store.damage(|_, bytes| bytes[0] ^= 1);
-    assert!(folded(&world) > 100, "without any, the log is folded from its start");
-    assert_once(&world, 60, "and nothing is decided again");
-}
-
-#[test]
-fn a_snapshot_that_knows_more_than_the_log_is_not_believed() {
-    let store = Arc::new(MemorySnapshots::default());
-    let position = Offset(1_000);
-    let place = SnapshotPlace { service: "desk", partition: Partition(0), position };
-    assert!(store.put(place, Box::new(move || encode(&Fold::<Desk>::new(Partition(0)), position))));
-    let mut world = World::new(1);
-    let mut pump = world.pump_with(PumpOptions { snapshots: Some(store), ..PumpOptions::default() });
-    settle(&mut pump);
-    world.harm(1, 0);
-    settle(&mut pump);
-    assert_once(&world, 1, "it began at the start");
-}
-
-#[test]
-fn a_snapshot_of_another_log_is_not_believed_when_this_one_has_grown_past_it() {
-    let store = Arc::new(MemorySnapshots::default());
-    let options = || PumpOptions { snapshots: Some(store.clone()), ..PumpOptions::default() };
-    let mut other = World::new(1);
-    let mut pump = other.pump_with(options());
-    settle(&mut pump);
-    (0..30).for_each(|second| other.harm(second, 0));
-    settle(&mut pump);
-    pump.drain().expect("calm weather");
-    assert_eq!(store.len(), 1);
-
-    let mut world = World::new(1);
-    let mut pump = world.pump();
-    (0..60).for_each(|second| world.harm(1_000 + second, 0));
-    settle(&mut pump);
-    let state = pump.state(Partition(0)).expect("held").clone();
-    drop(pump);
-    let mut pump = world.pump_with(options());
-    settle(&mut pump);
-    assert_eq!(pump.state(Partition(0)), Some(&state));
-    assert_once(&world, 60, "it began at the start of this log");
-}
-
-#[test]
-fn snapshots_of_another_log_do_not_crowd_out_those_of_this_one() {
-    let store = Arc::new(MemorySnapshots::default());
-    for nth in 1..=5 {
-        let position = Offset(1_000 * nth);
-        let place = SnapshotPlace { service: "desk", partition: Partition(0), position };
-        assert!(store.put(place, Box::new(move || encode(&Fold::<Desk>::new(Partition(0)), position))));
-    }
-    let mut world = World::new(1);
-    let mut pump = world.pump_with(PumpOptions { snapshots: Some(store.clone()), ..PumpOptions::default() });
-    settle(&mut pump);
-    world.harm(1, 0);
-    settle(&mut pump);
-    pump.drain().expect("calm weather");
-    let position = pump.status().partitions[0].position;
-    assert_eq!(store.positions("desk", Partition(0)).expect("memory"), [position]);
-}
-
-#[test]
-fn a_drain_hands_over_every_partition_however_few_snapshots_the_store_takes_at_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Arc::new(StoredSnapshots::in_folder(folder.path()).expect("it may be written"));
-    let mut world = World::new(8);
-    let mut pump = world.pump_with(PumpOptions { snapshots: Some(store.clone()), ..PumpOptions::default() });
-    settle(&mut pump);
-    (0..8).for_each(|partition| world.harm(1, partition));
-    settle(&mut pump);
-    pump.drain().expect("calm weather");
-    let kept = (0..8).filter(|partition| !store.positions("desk", Partition(*partition)).expect("readable").is_empty());
-    assert_eq!(kept.count(), 8);
 }
 
 #[test]

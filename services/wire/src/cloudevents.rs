@@ -5,6 +5,7 @@
 //! `data` that the kind does not have is refused, for a misspelt field would otherwise be a fact that nobody hears.
 
 mod attributes;
+pub mod json;
 mod render;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -38,31 +39,7 @@ pub enum Door {
 /// # Errors
 /// Every fault of it.
 pub fn parse_structured(json: &[u8], door: Door) -> Result<Event, Vec<Refusal>> {
-    parse_value(read_json("body", json).map_err(|fault| vec![fault])?, door)
-}
-
-/// Reads a list of events in the batched JSON form: all of them, or none.
-///
-/// # Errors
-/// Every fault of every event, by its place in the list. What is wrong with the list itself is named `body`, at 0.
-pub fn parse_batch(json: &[u8], door: Door) -> Result<Vec<Event>, Vec<(usize, Vec<Refusal>)>> {
-    let of_the_list = |fault| vec![(0, vec![fault])];
-    let Value::Array(list) = read_json("body", json).map_err(of_the_list)? else {
-        return Err(of_the_list(malformed("body", "a list of events is expected")));
-    };
-    if list.len() > limits::BATCH_EVENTS_MAX {
-        let limit = format!("at most {} events", limits::BATCH_EVENTS_MAX);
-        return Err(of_the_list(limits::out_of_range("body", limit, format!("{} events", list.len()))));
-    }
-    let mut events = Vec::with_capacity(list.len());
-    let mut faults = Vec::new();
-    for (index, value) in list.into_iter().enumerate() {
-        match parse_value(value, door) {
-            Ok(event) => events.push(event),
-            Err(found) => faults.push((index, found)),
-        }
-    }
-    if faults.is_empty() { Ok(events) } else { Err(faults) }
+    parse_value(json::read("body", json).map_err(|fault| vec![fault])?, door)
 }
 
 /// Reads one event in the binary form: attributes in `ce-*` headers, the value in the body, as JSON or as framed Avro.
@@ -75,8 +52,12 @@ pub fn parse_binary<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>, 
     let attributes = Attributes::of_headers(headers, &mut faults);
     let content = match attributes.media_type() {
         _ if body.is_empty() => Content::Absent,
-        Some(media) if is_avro(&media) => Content::Framed(body.to_vec()),
-        Some(media) if is_json(&media) => match read_json("data", body) {
+        // Asked before it is copied.
+        Some(media) if is_avro(&media) => match limits::check_size("data", limits::VALUE_BYTES_MAX, body.len()) {
+            Ok(()) => Content::Framed(body.to_vec()),
+            Err(fault) => refused(fault, &mut faults),
+        },
+        Some(media) if is_json(&media) => match json::read("data", body) {
             Ok(value) => Content::Json(value),
             Err(fault) => refused(fault, &mut faults),
         },
@@ -105,10 +86,6 @@ pub fn parse_value(value: Value, door: Door) -> Result<Event, Vec<Refusal>> {
     let mut faults = Vec::new();
     let (attributes, content) = Attributes::of_members(members, &mut faults);
     attributes.into_event(content, door, faults)
-}
-
-fn read_json(field: &str, json: &[u8]) -> Result<Value, Refusal> {
-    serde_json::from_slice(json).map_err(|error| malformed(field, &limits::quote(&error.to_string())))
 }
 
 /// Remembers a fault of the value, so that the rest of the event is still looked at.

@@ -16,6 +16,8 @@ pub const VALUE_BYTES_MAX: usize = 1 << 20;
 pub const HOPS_MAX: u8 = 16;
 /// Events of one batch.
 pub const BATCH_EVENTS_MAX: usize = 1_000;
+/// Values of one event in JSON, members and items of lists alike: many more than any kind has a place for.
+pub const JSON_VALUES_MAX: usize = 4_096;
 /// Bytes of an agent's name, and of every other record key.
 pub const AGENT_BYTES_MAX: usize = 256;
 /// Bytes of a session's id.
@@ -228,6 +230,14 @@ pub fn check_size(field: &str, limit: usize, found: usize) -> Result<(), Refusal
         return Ok(());
     }
     Err(Refusal::TooLarge { field: field.to_owned(), limit: limit as u64, found: found as u64 })
+}
+
+/// Refuses a text that can name nothing: an empty one, one of more than `bytes_max` bytes, or with control characters.
+///
+/// # Errors
+/// [`Refusal::TooLarge`] or [`Refusal::Malformed`].
+pub fn check_name(field: &str, bytes_max: usize, text: &str) -> Result<(), Refusal> {
+    Limit::Name { bytes_max }.refuse_text(text, || field.to_owned()).map_or(Ok(()), Err)
 }
 
 /// At most [`QUOTE_BYTES_MAX`] bytes of a text that a refusal quotes, cut between characters.

@@ -119,7 +119,7 @@ impl Event {
             time: attributes.time,
             subject: attributes.subject.map(Into::into),
             causation: attributes.causation.map(Into::into),
-            hops: attributes.hops,
+            hops: attributes.hops.unwrap_or(0),
             tenant: attributes.tenant.map(Into::into),
             traceparent: attributes.traceparent.map(Into::into),
             body,
@@ -283,29 +283,44 @@ struct Attributes<'a> {
     time: Option<Timestamp>,
     subject: Option<&'a str>,
     causation: Option<&'a str>,
-    hops: u8,
+    hops: Option<u8>,
     tenant: Option<&'a str>,
     traceparent: Option<&'a str>,
 }
 
 impl<'a> Attributes<'a> {
+    /// A header that is given twice says two things: whoever takes the first and whoever takes the last would know two
+    /// records, and one of them might be a repeat.
     fn read(raw: &'a RawRecord) -> Result<Self, Refusal> {
         let mut found = Self::default();
         for (name, value) in &raw.headers {
             let text = || utf8(name, value);
             match name.as_str() {
-                "ce_id" => found.id = Some(text()?),
-                "ce_source" => found.source = Some(text()?),
-                "ce_subject" => found.subject = Some(text()?),
-                "ce_causationid" => found.causation = Some(text()?),
-                "ce_tenant" => found.tenant = Some(text()?),
-                "traceparent" => found.traceparent = Some(text()?),
-                "ce_time" => found.time = Some(Timestamp::parse(text()?).ok_or_else(|| malformed(name, "it is no RFC 3339 time"))?),
-                "ce_hops" => found.hops = text()?.parse().map_err(|_| malformed(name, "it is no number from 0 to 255"))?,
+                "ce_id" => once(name, &mut found.id, text()?)?,
+                "ce_source" => once(name, &mut found.source, text()?)?,
+                "ce_subject" => once(name, &mut found.subject, text()?)?,
+                "ce_causationid" => once(name, &mut found.causation, text()?)?,
+                "ce_tenant" => once(name, &mut found.tenant, text()?)?,
+                "traceparent" => once(name, &mut found.traceparent, text()?)?,
+                "ce_time" => {
+                    let time = Timestamp::parse(text()?).ok_or_else(|| malformed(name, "it is no RFC 3339 time"))?;
+                    once(name, &mut found.time, time)?;
+                }
+                "ce_hops" => {
+                    let hops = text()?.parse().map_err(|_| malformed(name, "it is no number from 0 to 255"))?;
+                    once(name, &mut found.hops, hops)?;
+                }
                 _ => {}
             }
         }
         Ok(found)
+    }
+}
+
+fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), Refusal> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(malformed(name, "the header is given twice")),
     }
 }
 

@@ -1,5 +1,6 @@
-//! Every room obeys the eight laws, alone and beside the others.
+//! Every room obeys the eight laws, alone and beside the others, and no mutant breaks one.
 
+mod hostile;
 mod slow_trouble;
 
 use audit::Audit;

@@ -220,19 +220,7 @@ fn said(words: &[&str]) -> Option<Said> {
         "succeeds" => Said::Outcome { session: text(1)?, success: true },
         "fails" => Said::Outcome { session: text(1)?, success: false },
         "ends" => Said::Ends(text(1)?),
-        "runs" => Said::Runs {
-            count: words.get(1)?.parse().ok()?,
-            version: after(words, "on")?.to_owned(),
-            segment: after(words, "in").map(str::to_owned),
-            every_s,
-            latency_ms: after(words, "taking").and_then(|time| time.strip_suffix("ms")?.parse().ok()),
-            success: match after(words, "and")? {
-                "succeeds" | "succeed" => Some(true),
-                "fails" | "fail" => Some(false),
-                "ends" | "end" => None,
-                _ => return None,
-            },
-        },
+        "runs" => runs(words, every_s)?,
         "tool" => Said::Tool { failed: failed(words.get(1)?)?, version: after(words, "on")?.to_owned(), count, every_s },
         "model" => Said::Model { failed: failed(words.get(1)?)?, version: after(words, "on")?.to_owned(), count, every_s },
         "user" if *words.get(2)? == "feels" => {
@@ -240,14 +228,7 @@ fn said(words: &[&str]) -> Option<Said> {
         }
         "decides" => Said::Decides { session: text(1)?, confidence: after(words, "with")?.parse().ok()? },
         "calls" => Said::Calls { tool: text(1)?, arguments: text(2)?, session: session()?, count, every_s },
-        "uses" => Said::Uses {
-            tokens_in: words.get(1)?.parse().ok()?,
-            tokens_out: words.get(2)?.parse().ok()?,
-            session: session()?,
-            latency_ms: after(words, "taking").map(|taken| taken.trim_end_matches("ms").parse()).transpose().ok()?,
-            count,
-            every_s,
-        },
+        "uses" => uses(words, count, every_s)?,
         "finds" => Said::Finds { category: text(1)?, session: session()? },
         "claims" => Said::Claims(author()?),
         "returns" => Said::Returns(author()?),
@@ -268,6 +249,33 @@ fn said(words: &[&str]) -> Option<Said> {
         "release" => Said::Release,
         "pass" => Said::Pass,
         _ => return None,
+    })
+}
+
+fn runs(words: &[&str], every_s: i64) -> Option<Said> {
+    Some(Said::Runs {
+        count: words.get(1)?.parse().ok()?,
+        version: after(words, "on")?.to_owned(),
+        segment: after(words, "in").map(str::to_owned),
+        every_s,
+        latency_ms: after(words, "taking").and_then(|time| time.strip_suffix("ms")?.parse().ok()),
+        success: match after(words, "and")? {
+            "succeeds" | "succeed" => Some(true),
+            "fails" | "fail" => Some(false),
+            "ends" | "end" => None,
+            _ => return None,
+        },
+    })
+}
+
+fn uses(words: &[&str], count: i64, every_s: i64) -> Option<Said> {
+    Some(Said::Uses {
+        tokens_in: words.get(1)?.parse().ok()?,
+        tokens_out: words.get(2)?.parse().ok()?,
+        session: after(words, "in")?.to_owned(),
+        latency_ms: after(words, "taking").map(|taken| taken.trim_end_matches("ms").parse()).transpose().ok()?,
+        count,
+        every_s,
     })
 }
 

@@ -1,16 +1,22 @@
-//! What platforms and people say in one seed: several agents, a good version, one that may be bad, harms, silences.
+//! What platforms and people say in one seed: several agents, a good version, one that may be bad, harms, silences, and
+//! facts that are told hours after they happened.
 
 use kit::Teller;
 use kit::facts;
 use kit::lives::BIRTH;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use wire::{Automation, Body, Event, Mode, Role, Timestamp};
+use wire::{Automation, Body, Event, Kind, Mode, Role, Timestamp};
 
 /// Agents of a seed, at least.
 pub const AGENTS_MIN: usize = 3;
 /// Facts of a seed, at least; decisions come on top.
 pub const FACTS_MIN: usize = 200;
+
+/// How much later a late fact is told than it happened, at least.
+pub(crate) const LATE_S_MIN: i64 = 3_600;
+/// And at most.
+const LATE_S_MAX: i64 = 6 * 3_600;
 
 /// A life in order of time.
 pub(crate) fn life(rng: &mut ChaCha8Rng) -> Vec<(Timestamp, Event)> {
@@ -22,6 +28,20 @@ pub(crate) fn life(rng: &mut ChaCha8Rng) -> Vec<(Timestamp, Event)> {
     }
     facts.sort_by_key(|(time, _)| *time);
     facts
+}
+
+/// Slows the facts from index `from` to before `to` down until they take `seconds`: as many are told, over hours. What
+/// follows comes later by as much.
+pub(crate) fn slow_down(facts: &mut [(Timestamp, Event)], from: usize, to: usize, seconds: i64) {
+    let begin = facts[from].0;
+    let span_us = facts[to.saturating_sub(1)].0.since_us(begin).max(1);
+    let stretched_us = (seconds * 1_000_000).max(span_us);
+    for (time, event) in &mut facts[from..] {
+        let since_us = time.since_us(begin);
+        let later_us = since_us.min(span_us) as i128 * (stretched_us - span_us) as i128 / span_us as i128;
+        *time = Timestamp(time.0 + later_us as i64);
+        event.time = event.time.map(|at| Timestamp(at.0 + later_us as i64));
+    }
 }
 
 struct Agent {
@@ -74,6 +94,7 @@ impl Agent {
         self.sessions += 1;
         let id = format!("{}-s{}", self.name, self.sessions);
         let segment = ["refunds", "bookings"].get(rng.random_range(0..3)).copied();
+        let first = self.facts.len();
         self.fact(Some(&id), facts::started(version, segment));
         if rng.random_bool(0.5) {
             self.fact(Some(&id), facts::tool_returned(Some(rng.random_bool(0.2))));
@@ -88,12 +109,30 @@ impl Agent {
         if rng.random_bool(0.9) {
             self.fact(Some(&id), facts::ended());
         }
+        match rng.random_range(0..40) {
+            0 => self.all_late(rng, first),
+            1 => self.outcome_late(rng, first),
+            _ => {}
+        }
         if rng.random_bool(0.1) {
             self.fact(None, facts::heartbeat(60, Some(version)));
         }
         if rng.random_bool(0.03) {
             self.now = self.now.plus_s(rng.random_range(60..4_000));
         }
+    }
+
+    /// The platform was cut off: what it has to say of this session comes hours later, in no order.
+    fn all_late(&mut self, rng: &mut ChaCha8Rng, first: usize) {
+        let hours_s = rng.random_range(LATE_S_MIN..LATE_S_MAX);
+        self.facts[first..].iter_mut().for_each(|(told, _)| *told = told.plus_s(hours_s + rng.random_range(0..900)));
+    }
+
+    /// The outcome is known hours after the session, as where customers are asked by mail.
+    fn outcome_late(&mut self, rng: &mut ChaCha8Rng, first: usize) {
+        let hours_s = rng.random_range(LATE_S_MIN..LATE_S_MAX);
+        let outcomes = self.facts[first..].iter_mut().filter(|(_, event)| event.body.kind() == Kind::OutcomeReported);
+        outcomes.for_each(|(told, _)| *told = told.plus_s(hours_s));
     }
 
     /// A few turns: the customer feels something, the agent calls a tool, its model and decides.
@@ -137,5 +176,26 @@ impl Agent {
     fn word(&mut self, body: impl Into<Body>) {
         let event = self.person.tell(self.now, None, body);
         self.facts.push((self.now, event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn facts_that_are_slowed_down_keep_their_order_and_how_late_they_are_told() {
+        let before = life(&mut ChaCha8Rng::seed_from_u64(1));
+        let mut after = before.clone();
+        slow_down(&mut after, 20, 60, 7_200);
+        assert!(after.is_sorted_by_key(|(time, _)| *time));
+        assert_eq!(after[..=20], before[..=20]);
+        assert!(after[59].0.since_us(after[20].0) >= 7_200 * 1_000_000);
+        let late = |facts: &[(Timestamp, Event)]| -> Vec<Option<i64>> {
+            facts.iter().map(|(told, event)| event.time.map(|happened| told.since_us(happened))).collect()
+        };
+        assert_eq!(late(&after), late(&before));
     }
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::rules::Finding;
+
 /// A text file of the house.
 #[derive(Clone, Debug)]
 pub struct SourceFile {
@@ -10,6 +12,38 @@ pub struct SourceFile {
     pub path: String,
     /// Its text.
     pub text: String,
+}
+
+// === impl SourceFile ===
+
+impl SourceFile {
+    /// Whether it is Rust, and not of this crate: the rules themselves name what they forbid.
+    pub(crate) fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs") && !self.path.starts_with("tests/tidy/")
+    }
+
+    /// Whether nothing but tests stands in it.
+    pub(crate) fn is_of_tests(&self) -> bool {
+        self.path.starts_with("tests/") || self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+    }
+
+    /// Lines of code with their numbers: comments and documentation may name what code may not.
+    pub(crate) fn code_lines(&self) -> impl Iterator<Item = (&Self, usize, &str)> {
+        let lines = self.text.lines().enumerate().map(move |(index, line)| (self, index + 1, line));
+        lines.filter(|(_, _, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// Lines of code that are neither blank nor of the tests at the end.
+    pub(crate) fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let begins_tests = |at: &usize| lines[*at] == "#[cfg(test)]" && lines.get(at + 1).is_some_and(|line| line.ends_with('{'));
+        let end = (0..lines.len()).find(begins_tests).unwrap_or(lines.len());
+        self.code_lines().map(|(_, number, line)| (number, line)).filter(move |(number, line)| *number <= end && !line.trim().is_empty())
+    }
+
+    pub(crate) fn finding(&self, line: usize, found: String, instead: &str, because: &'static str) -> Finding {
+        Finding { path: self.path.clone(), line, found, instead: instead.to_owned(), because }
+    }
 }
 
 /// The root of the workspace.
@@ -43,5 +77,6 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) {
 }
 
 fn is_ours(name: &str) -> bool {
-    [".rs", ".toml", ".md", ".avsc"].iter().any(|ending| name.ends_with(ending)) || matches!(name, "Makefile" | "setup" | "part" | "run")
+    [".rs", ".toml", ".md", ".avsc", ".txt", ".py", ".yml", ".c"].iter().any(|ending| name.ends_with(ending))
+        || matches!(name, "Makefile" | "setup" | "part" | "run")
 }

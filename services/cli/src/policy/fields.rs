@@ -12,17 +12,17 @@ const VALUE_CHARS_MAX: usize = 60;
 
 /// A field that two values do not have alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Differing {
+pub(crate) struct Differing {
     /// Its path, such as `objectives.tool` or `routes[0].due_s`.
-    pub(super) field: String,
+    pub(crate) field: String,
     /// What the first has there; absent: nothing.
-    pub(super) left: Option<Value>,
+    pub(crate) left: Option<Value>,
     /// What the second has there; absent: nothing.
-    pub(super) right: Option<Value>,
+    pub(crate) right: Option<Value>,
 }
 
 /// Every field that differs, in order.
-pub(super) fn differing(left: &Value, right: &Value) -> Vec<Differing> {
+pub(crate) fn differing(left: &Value, right: &Value) -> Vec<Differing> {
     let (left, right) = (flat(left), flat(right));
     let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
     let differ = names.into_iter().filter(|name| left.get(*name) != right.get(*name));
@@ -30,7 +30,7 @@ pub(super) fn differing(left: &Value, right: &Value) -> Vec<Differing> {
 }
 
 /// A value's fields by their paths. Lists of plain values are one field.
-pub(super) fn flat(value: &Value) -> BTreeMap<String, Value> {
+pub(crate) fn flat(value: &Value) -> BTreeMap<String, Value> {
     let mut fields = BTreeMap::new();
     flatten("", value, &mut fields);
     fields
@@ -50,7 +50,7 @@ fn flatten(path: &str, value: &Value, fields: &mut BTreeMap<String, Value>) {
 }
 
 /// What differs, a field a line.
-pub(super) fn table(columns: [&str; 3], differing: &[Differing]) -> String {
+pub(crate) fn table(columns: [&str; 3], differing: &[Differing]) -> String {
     let mut table = output::table(columns);
     for Differing { field, left, right } in differing {
         table.add_row([field.clone(), short(left.as_ref()), short(right.as_ref())]);
@@ -59,7 +59,7 @@ pub(super) fn table(columns: [&str; 3], differing: &[Differing]) -> String {
 }
 
 /// A value for people; `-` where there is none.
-pub(super) fn short(value: Option<&Value>) -> String {
+pub(crate) fn short(value: Option<&Value>) -> String {
     let told = match value {
         None | Some(Value::Null) => return "-".to_owned(),
         Some(Value::String(text)) => text.clone(),

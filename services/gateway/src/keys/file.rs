@@ -135,7 +135,8 @@ impl KeysFile {
     pub(super) fn bytes(&self) -> Result<Option<Vec<u8>>, String> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // Where a file stands in the folder's place there are no keys either; what that means is for the log to say.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
         let found = file.metadata().map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@ pub mod contract;
 mod coordinator;
 mod dedupe;
 pub mod embedded;
+pub mod history;
 pub mod memory;
 pub mod merge;
 mod seat;
@@ -213,6 +214,12 @@ pub enum LogError {
     #[error("the log cannot be written: {reason}")]
     CannotWrite {
         /// What was tried and what the disk said.
+        reason: String,
+    },
+    /// The log can be read, and ends before what was answered for.
+    #[error("records are missing from the log: {reason}")]
+    RecordsLost {
+        /// Which.
         reason: String,
     },
     /// What is stored cannot be read, or not written.

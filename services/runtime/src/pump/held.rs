@@ -9,7 +9,7 @@ use crate::check;
 use crate::driver::Driver;
 use crate::facts::{Fact, PartitionRestored};
 use crate::laws::Law;
-use crate::snapshots::{self, SnapshotPlace, SnapshotStore};
+use crate::snapshots::{self, Encode, SnapshotPlace, SnapshotStore};
 
 /// A partition that this pump drives, and what it last said about it.
 pub(super) struct Held<M: Machine> {
@@ -17,6 +17,8 @@ pub(super) struct Held<M: Machine> {
     pub(super) restoring: Option<Restoring>,
     pub(super) committed: Offset,
     pub(super) snapshot_at: Timestamp,
+    /// Whether the store turned the last snapshot away.
+    pub(super) turned_away: bool,
 }
 
 /// A restore under way.
@@ -54,6 +56,11 @@ pub struct PartitionStatus {
 // === impl Held ===
 
 impl<M: Machine> Held<M> {
+    /// Whether it knows more than its last snapshot.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.driver.folded_since_snapshot() > 0 || self.turned_away
+    }
+
     pub(super) fn snapshot_overdue(&self, options: &PumpOptions, now: Timestamp, patience: i64) -> bool {
         let folded = self.driver.folded_since_snapshot();
         let waited_us = now.since_us(self.snapshot_at);
@@ -61,11 +68,29 @@ impl<M: Machine> Held<M> {
         folded > 0 && (enough || waited_us >= options.snapshot_every_us.saturating_mul(patience))
     }
 
+    /// Hands the state to the store, unless that has too much to do.
     pub(super) fn snapshot(&mut self, store: &dyn SnapshotStore, partition: Partition, now: Timestamp) {
+        let (place, encode) = self.encoding(partition);
+        self.turned_away = !store.put(place, encode);
+        self.snapshot_taken(now);
+    }
+
+    /// Hands the state to the store and waits until it is taken: all rooms of a process share the store's queue, and in a
+    /// drain they fill it for each other.
+    pub(super) fn last_snapshot(&mut self, store: &dyn SnapshotStore, partition: Partition, now: Timestamp) {
+        let (place, encode) = self.encoding(partition);
+        store.put_last(place, encode);
+        self.turned_away = false;
+        self.snapshot_taken(now);
+    }
+
+    fn encoding(&self, partition: Partition) -> (SnapshotPlace, Encode) {
         let (fold, position) = (self.driver.state().clone(), self.driver.position());
         let place = SnapshotPlace { service: M::SERVICE, partition, position };
-        // Busy: the next one comes soon enough, and waiting here would stop the room.
-        store.put(place, Box::new(move || snapshots::encode(&fold, position)));
+        (place, Box::new(move || snapshots::encode(&fold, position)))
+    }
+
+    fn snapshot_taken(&mut self, now: Timestamp) {
         self.driver.snapshot_taken();
         self.snapshot_at = now;
     }

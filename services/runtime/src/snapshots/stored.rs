@@ -91,6 +91,13 @@ impl SnapshotStore for StoredSnapshots {
         taken
     }
 
+    fn put_last(&self, place: SnapshotPlace, encode: Encode) {
+        let told = place.clone();
+        if self.jobs().send(Job::Write(place, encode)).is_err() {
+            tell(&told, "failed", Some("its thread has ended"));
+        }
+    }
+
     fn flush(&self) {
         // An error means that the thread has ended: there is nothing left to wait for.
         self.ask(Job::Flush).ok();

@@ -123,6 +123,23 @@ fn a_large_log_that_ended_uncleanly_is_whole_when_it_is_opened_again() {
 }
 
 #[test]
+fn a_log_that_has_lost_what_was_answered_for_is_refused_until_somebody_accepts_the_loss() {
+    let (folder, older) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    append(&*open(folder.path()), 1, &["a"]);
+    std::fs::copy(file_in(folder.path()), file_in(older.path())).expect("the file is copied");
+    append(&*open(folder.path()), 1, &["b"]);
+    std::fs::copy(file_in(older.path()), file_in(folder.path())).expect("the older file takes its place");
+    let refused = open_with(folder.path(), PARTITIONS, Clock::Wall).err().map(|error| error.to_string()).expect("it is refused");
+    assert!(refused.contains("partition 1 ends before offset 1, and records up to 1 were answered for"), "{refused}");
+    std::fs::remove_file(file_in(folder.path())).expect("it is there");
+    let gone = open_with(folder.path(), PARTITIONS, Clock::Wall);
+    assert!(matches!(gone, Err(LogError::RecordsLost { .. })) && !file_in(folder.path()).exists(), "none is begun in its place");
+    std::fs::copy(file_in(older.path()), file_in(folder.path())).expect("the older file takes its place again");
+    std::fs::remove_file(folder.path().join("log.ends")).expect("it is there");
+    assert_eq!(ids(&*open(folder.path()), 1), ["a"]);
+}
+
+#[test]
 fn large_records_are_handed_out_a_few_at_a_time_and_all_in_the_end() {
     const RECORDS: usize = 40;
     let folder = TempDir::new().expect("a folder");
@@ -204,8 +221,9 @@ fn what_a_crash_left_of_a_beginning_is_begun_anew() {
     std::fs::write(folder.path().join("log.redb.new"), b"half a file").expect("written");
     append(&*open(folder.path()), 0, &["a"]);
     assert_eq!(ids(&*open(folder.path()), 0), ["a"]);
-    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("read").map(|entry| entry.expect("read").file_name()).collect();
-    assert_eq!(left, ["log.redb"]);
+    let mut left: Vec<_> = std::fs::read_dir(folder.path()).expect("read").map(|entry| entry.expect("read").file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["log.ends", "log.redb"]);
 }
 
 #[test]

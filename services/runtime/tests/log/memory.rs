@@ -194,6 +194,31 @@ fn a_platform_that_publishes_by_itself_may_publish_twice() {
     assert_eq!(log.fault_counts().duplicated, 2);
 }
 
+#[test]
+fn what_is_done_under_weather_of_its_own_meets_the_same_whatever_was_done_before() {
+    let stormy_plan = FaultPlan { duplicated: 0.5, ..FaultPlan::default() };
+    let met = |before: usize| -> Vec<u64> {
+        let log = stormy(7, stormy_plan);
+        let publish = |id: &str| drop(log.publish_unchecked(vec![to(0, fact(id, "x"))]).expect("the log takes it"));
+        (0..before).for_each(|nth| publish(&format!("before-{nth}")));
+        (0..32)
+            .map(|chance| {
+                let known = log.fault_counts().duplicated;
+                log.turn_weather(chance, stormy_plan);
+                publish(&format!("fact-{chance}"));
+                log.fault_counts().duplicated - known
+            })
+            .collect()
+    };
+    let alone = met(0);
+    assert!(alone.contains(&0) && alone.contains(&1), "{alone:?}");
+    assert_eq!(met(5), alone);
+    let log = stormy(7, stormy_plan);
+    log.turn_weather(7, FaultPlan::default());
+    (0..32).for_each(|nth| drop(log.publish_unchecked(vec![to(0, fact(&nth.to_string(), "x"))]).expect("the log takes it")));
+    assert_eq!(log.fault_counts().duplicated, 0);
+}
+
 /// Two workers do each fact once, in any weather, as long as they do what every room must: restore when the offsets are
 /// stable, discard a producer that failed. So the faults are a broker's, and none of them breaks what a broker promises.
 #[test]

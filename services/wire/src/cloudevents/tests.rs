@@ -114,27 +114,6 @@ fn only_reeve_decides() {
 }
 
 #[test]
-fn a_batch_is_read_whole_or_its_faults_are_listed_by_place() {
-    let good = session_started();
-    let mut bad = session_started();
-    bad["subject"] = Value::Null;
-    let batch = |list: &[&Value]| serde_json::to_vec(list).expect("json");
-    assert_eq!(parse_batch(&batch(&[&good, &good]), PUBLIC).expect("well").len(), 2);
-    assert_eq!(parse_batch(b"[]", PUBLIC).expect("well"), []);
-    let found = parse_batch(&batch(&[&bad, &good, &json!(7)]), PUBLIC).expect_err("refused");
-    assert_eq!(found.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 2]);
-    assert_eq!(
-        parse_batch(b"{}", PUBLIC).expect_err("refused")[0].1[0].to_string(),
-        "body is not well formed: a list of events is expected"
-    );
-    let many = vec![&good; limits::BATCH_EVENTS_MAX + 1];
-    assert_eq!(
-        parse_batch(&batch(&many), PUBLIC).expect_err("refused")[0].1[0].to_string(),
-        "body is 1001 events, allowed is at most 1000 events"
-    );
-}
-
-#[test]
 fn a_binary_event_has_its_attributes_in_headers() {
     let headers: [(&str, &[u8]); 8] = [
         ("Host", b"localhost"),

@@ -1,9 +1,10 @@
 //! A durable log on one machine: one file, no broker. Records and consumer offsets stand or fall together.
 //!
-//! The file is a redb store; every commit is on the disk before it is answered. Groups live in memory, because no
+//! The file is a redb store; every commit is on the disk before it is answered, and noted beside it (`ends`). Groups live in memory, because no
 //! member outlives the one program that may hold the file. Nothing is ever pending here beyond a commit's own flush.
 
 mod clock;
+mod ends;
 mod frame;
 #[cfg(test)]
 mod full_disk;
@@ -64,7 +65,8 @@ impl EmbeddedLog {
     ///
     /// # Errors
     /// [`LogError::Held`] when another process holds the folder, [`LogError::CannotWrite`] when the disk takes no
-    /// more, [`LogError::Storage`] when the file cannot be read, is damaged or has another format.
+    /// more, [`LogError::Storage`] when the file cannot be read, is damaged or has another format,
+    /// [`LogError::RecordsLost`] when it is whole, and lacks records that were answered for.
     pub fn open(dir: &Path, options: EmbeddedOptions) -> Result<Arc<Self>, LogError> {
         if options.partitions == 0 {
             return Err(LogError::Storage { reason: "a topic has one partition at least".to_owned() });

@@ -2,16 +2,19 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use wire::{DedupeKey, Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
+use super::ends::{self, Ends};
 use super::frame;
 use super::heads::Head;
 use crate::log::LogError;
 use crate::log::dedupe::{BodyDigest, Known, UniqueKey};
+use crate::room::panic_text;
 
 /// The file's name in its folder.
 const FILE_NAME: &str = "log.redb";
@@ -23,6 +26,8 @@ const FORMAT: u64 = 1;
 const CACHE_BYTES: usize = 64 << 20;
 /// Bytes of records after which a read stops: as many records as it may take could be too many for memory.
 const READ_BYTES_MAX: usize = 8 << 20;
+/// What the store says of its progress when the last commit cannot be read, and it takes the one before.
+const LAST_COMMIT_TAKEN_BACK: f64 = 0.3;
 /// Stands for "any partition" in [`KEYS`]; a topic has fewer.
 const ANY_PARTITION: u32 = u32::MAX;
 
@@ -45,6 +50,8 @@ const PRODUCERS: TableDefinition<'_, &str, u64> = TableDefinition::new("producer
 pub(super) struct Storage {
     store: Database,
     partitions: u32,
+    /// What is noted beside the file; absent where there is no folder.
+    ends: Option<Ends>,
     /// Why the disk took no more. After its first failure the store refuses everything until it is opened anew, and
     /// says no more than that there was one.
     broken: OnceLock<LogError>,
@@ -62,18 +69,36 @@ pub(super) struct Tables<'w> {
 
 impl Storage {
     /// Opens the file in `dir`, or begins it with this many partitions. What is stored wins over what is asked.
+    ///
+    /// # Errors
+    /// [`LogError::RecordsLost`] when it lacks records that were answered for, and as [`super::EmbeddedLog::open`] says.
     pub(super) fn open(dir: &Path, partitions: u32) -> Result<Self, LogError> {
         let no_folder = |error: std::io::Error| LogError::CannotWrite { reason: format!("the folder cannot be made: {error}") };
         std::fs::create_dir_all(dir).map_err(no_folder)?;
         let file = dir.join(FILE_NAME);
-        let store = if file.exists() { open_store(dir, &file)? } else { begin_store(dir, &file, partitions)? };
-        Self::over(store, partitions)
+        let is_there = file.exists();
+        if !is_there && ends::tell_of_records(dir) {
+            return Err(LogError::RecordsLost { reason: format!("there is no {}, and records of it were answered for", file.display()) });
+        }
+        let store = if is_there { open_store(dir, &file)? } else { begin_store(dir, &file, partitions)? };
+        let mut storage = Self::over(store, partitions)?;
+        let (ends, noted) = Ends::open(dir).map_err(failed("the note of the log's ends cannot be opened"))?;
+        let heads = storage.heads()?;
+        noted.map_or(Ok(()), |noted| ends::compare(&noted, &heads))?;
+        ends.note(&heads);
+        storage.ends = Some(ends);
+        Ok(storage)
     }
 
     /// A log in an open store, which is begun with this many partitions if it is empty.
     pub(super) fn over(store: Database, partitions: u32) -> Result<Self, LogError> {
         let partitions = begin_or_check(&store, partitions)?;
-        Ok(Self { store, partitions, broken: OnceLock::new() })
+        Ok(Self { store, partitions, ends: None, broken: OnceLock::new() })
+    }
+
+    /// Notes where the partitions end: a write stands, and is answered next.
+    pub(super) fn note(&self, heads: &[Head]) {
+        self.ends.iter().for_each(|ends| ends.note(heads));
     }
 
     /// Remembers that the disk took no more: from now on everything is refused for this reason.
@@ -122,15 +147,24 @@ impl Storage {
         let records = reading.open_table(RECORDS).map_err(failed("records cannot be read"))?;
         let range = records.range((partition.0, from.0)..(partition.0, end.0)).map_err(failed("records cannot be read"))?;
         let reach = usize::try_from(end.0.saturating_sub(from.0)).unwrap_or(0);
-        let mut found = Vec::with_capacity(reach.min(max));
-        let mut read_bytes = 0;
+        let mut found: Vec<StoredRecord> = Vec::with_capacity(reach.min(max));
+        let (mut next, mut read_bytes) = (from, 0);
         for entry in range.take(max) {
             let (place, bytes) = entry.map_err(failed("records cannot be read"))?;
-            found.push(intact(partition, Offset(place.value().1), bytes.value())?);
+            let offset = Offset(place.value().1);
+            if offset != next {
+                return Err(missing(partition, next));
+            }
+            found.push(intact(partition, offset, bytes.value())?);
+            next = offset.next();
             read_bytes += bytes.value().len();
             if read_bytes >= READ_BYTES_MAX {
                 break;
             }
+        }
+        // A reader is told only where the partition ends what lies before it: less is not a shorter log, but a damaged one.
+        if found.len() < reach.min(max) && read_bytes < READ_BYTES_MAX {
+            return Err(missing(partition, next));
         }
         Ok(found)
     }
@@ -223,13 +257,25 @@ fn takes_no_more(kind: ErrorKind) -> bool {
 }
 
 /// The store in a file, which is begun if it is not there.
+///
+/// Every page is held against its checksum, also where the file was closed in good order: a record has a checksum of its
+/// own, but the key that keeps its id unique has none, and a bit that flips there would let the same fact in twice. It
+/// costs one read of the file, as every start after a crash does.
 fn open_store(dir: &Path, file: &Path) -> Result<Database, LogError> {
     let told = file.display().to_string();
-    let repairing = move |repair: &mut redb::RepairSession| {
-        let progress = repair.progress();
-        tracing::warn!(progress, "{told} was not closed in good order and is checked, {:.0} % done", progress * 100.0);
+    let checking = move |check: &mut redb::RepairSession| {
+        let progress = check.progress();
+        if progress == LAST_COMMIT_TAKEN_BACK {
+            tracing::warn!("{told}: the last write did not reach the disk whole, the one before it counts");
+        }
+        tracing::info!(progress, "{told} is checked, {:.0} % done", progress * 100.0);
     };
-    Database::builder().set_cache_size(CACHE_BYTES).set_repair_callback(repairing).create(file).map_err(|error| match error {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).set_repair_callback(checking);
+    // A store that trips over what it finds has found damage. Nothing of it is used after that.
+    let opened = catch_unwind(AssertUnwindSafe(|| builder.create(file)));
+    let opened = opened.map_err(|panic| LogError::Storage { reason: format!("the file is damaged: {}", panic_text(&*panic)) })?;
+    opened.map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => LogError::Held { path: dir.display().to_string() },
         other => failed("the file cannot be opened")(other),
     })
@@ -281,6 +327,10 @@ fn begin_or_check(store: &Database, partitions: u32) -> Result<u32, LogError> {
     Tables::open(&writing)?;
     writing.commit().map_err(failed("the file's description cannot be written"))?;
     u32::try_from(stored).map_err(|_| LogError::Storage { reason: format!("the file claims {stored} partitions") })
+}
+
+fn missing(partition: Partition, offset: Offset) -> LogError {
+    LogError::Storage { reason: format!("the record at partition {partition}, offset {offset} is missing") }
 }
 
 fn intact(partition: Partition, offset: Offset, bytes: &[u8]) -> Result<StoredRecord, LogError> {

@@ -187,6 +187,7 @@ fn write_dated(jobs: &[Job], storage: &Storage, stamp: Timestamp, heads: &mut [H
     let answers = answers.map_err(Failure::NotWritten)?;
     if changed {
         writing.commit().map_err(|error| Failure::Unsure(failed("a write cannot be flushed")(error)))?;
+        storage.note(heads);
     } else {
         writing.abort().map_err(|error| Failure::NotWritten(failed("a write cannot be ended")(error)))?;
     }

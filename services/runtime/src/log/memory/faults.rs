@@ -120,6 +120,12 @@ impl Dice {
         Self { rng: ChaCha8Rng::seed_from_u64(seed), plan, counts: FaultCounts::default(), ordered: BTreeMap::new() }
     }
 
+    /// From now on all chance comes from `seed`, and each fault is as likely as `plan` says.
+    pub(super) fn turn(&mut self, seed: u64, plan: FaultPlan) {
+        self.rng = ChaCha8Rng::seed_from_u64(seed);
+        self.plan = plan;
+    }
+
     /// The next commit of `transactional_id` without one of its own meets this fault.
     pub(super) fn order(&mut self, transactional_id: &str, fault: CommitFault) {
         self.ordered.entry(transactional_id.to_owned()).or_default().push_back(fault);

@@ -132,6 +132,12 @@ impl MemoryLog {
         self.change(|state| state.shelf_mut(partition).map(|shelf| shelf.stall(polls)))
     }
 
+    /// The weather turns: from now on all chance comes from `seed`, and each fault is as likely as `faults` says. Who
+    /// turns it before every action gives each action a chance of its own, which no other action changes.
+    pub fn turn_weather(&self, seed: u64, faults: FaultPlan) {
+        self.change(|state| state.dice.turn(seed, faults));
+    }
+
     /// Calm weather from now on: no new faults, nothing stalled, everything on its way arrives. A reader that lags
     /// catches up within its next few polls.
     pub fn heal(&self) {

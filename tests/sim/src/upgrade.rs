@@ -1,0 +1,49 @@
+//! The next version of a room: the same rules under another number, so that no snapshot of the one can be read by the
+//! other, as after an upgrade that changes the shape of a state.
+//!
+//! The oracle needs nothing for it: what a state owes the log follows from the log alone, so whichever version decided,
+//! its bytes are those that either owes. A decision that the new version owes once more, or another one in its place, is
+//! a decision that was not owed or stands already.
+
+use machine::{Decision, Frontier, Machine, Standing, Unreadable};
+use serde::{Deserialize, Serialize};
+use wire::{AgentId, Kind, Record, Timestamp};
+
+/// Machine `M`, one version later.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "M: Machine"))]
+pub(crate) struct Next<M: Machine>(M);
+
+// === impl Machine for Next ===
+
+impl<M: Machine> Machine for Next<M> {
+    const SERVICE: &'static str = M::SERVICE;
+    const VERSION: u32 = M::VERSION + 1;
+    const READS: &'static [Kind] = M::READS;
+    const DECISIONS_PER_RECORD_MAX: usize = M::DECISIONS_PER_RECORD_MAX;
+    const BYTES_PER_AGENT_MAX: usize = M::BYTES_PER_AGENT_MAX;
+
+    fn apply(&mut self, record: &Record) {
+        self.0.apply(record);
+    }
+
+    fn unreadable(&mut self, record: &Unreadable<'_>) {
+        self.0.unreadable(record);
+    }
+
+    fn owed(&self, at: Frontier) -> Vec<Decision> {
+        self.0.owed(at)
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        self.0.next_due()
+    }
+
+    fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
+        self.0.standing(agent, now)
+    }
+
+    fn agents(&self) -> Vec<AgentId> {
+        self.0.agents()
+    }
+}

@@ -1,0 +1,261 @@
+//! The command under test, and a `reeve up` that may be killed at any moment.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use wire::partitioner::partition_of;
+
+use crate::ground::{PATIENCE, eventually, moment};
+
+/// Source of the facts by which a test knows how far rooms have come. Nobody is asked for them.
+pub const MARKS: &str = "/torture/marks";
+/// Partitions of a log that nobody asked for another number.
+const PARTITIONS: u32 = 4;
+/// How far ahead nothing may fall due: by then the program is stopped.
+const REST_S: i64 = 2;
+
+/// A program that runs, and what it has said.
+pub struct Up {
+    child: Child,
+    lines: Receiver<String>,
+    said: Vec<String>,
+    /// Where it listens.
+    pub url: String,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code; absent where a signal ended it.
+    pub code: Option<i32>,
+    /// Everything that it said.
+    pub said: String,
+}
+
+/// The command that is tested: it stands beside the folder of the test's binary; `REEVE_BIN` names another one.
+pub fn reeve_path() -> PathBuf {
+    let path = std::env::var_os("REEVE_BIN").map(PathBuf::from).unwrap_or_else(|| {
+        let own = std::env::current_exe().expect("a program knows its own path");
+        // A test lies in <target>/<profile>/deps, a program above it.
+        let beside = own.with_file_name("reeve");
+        if beside.is_file() { beside } else { own.ancestors().nth(2).expect("it lies in a folder").join("reeve") }
+    });
+    assert!(path.is_file(), "there is no command at {}: run `make build` first", path.display());
+    path
+}
+
+/// A command line of `reeve`. What the environment sets for a Reeve is none of the test's.
+pub fn reeve(arguments: &[&str]) -> Command {
+    cleaned(Command::new(reeve_path()), arguments)
+}
+
+/// A command line of `reeve` that a shell prepares first: with limits, for one.
+pub fn reeve_after(preparation: &str, arguments: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{preparation}; exec \"$0\" \"$@\"")]).arg(reeve_path());
+    cleaned(shell, arguments)
+}
+
+/// `reeve up` on `folder` and a free port. Snapshots and segments come as often as they may, so that kills meet them.
+pub fn up(folder: &Path) -> Command {
+    up_of(reeve(&[]), folder)
+}
+
+/// The same, of a command line that was prepared.
+pub fn up_of(mut command: Command, folder: &Path) -> Command {
+    command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(folder);
+    command.envs([("REEVE_SNAPSHOTS_EVERY_RECORDS", "100"), ("REEVE_ARCHIVE_EVERY_SECONDS", "1")]);
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> Ended {
+    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().expect("the command starts");
+    Ended { code: status.code(), said: String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr) }
+}
+
+fn cleaned(mut command: Command, arguments: &[&str]) -> Command {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REEVE_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
+// === impl Up ===
+
+impl Up {
+    /// Starts it, and reads what it says.
+    pub fn begin(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+        let (to, lines) = channel();
+        let forward = |output: Option<Box<dyn Read + Send>>| {
+            let (to, output) = (to.clone(), BufReader::new(output.expect("it is piped")));
+            std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+        };
+        forward(child.stdout.take().map(|output| Box::new(output) as _));
+        forward(child.stderr.take().map(|output| Box::new(output) as _));
+        Self { child, lines, said: Vec::new(), url: String::new() }
+    }
+
+    /// Starts it and waits until it says where it listens.
+    pub fn start(command: &mut Command) -> Self {
+        let mut up = Self::begin(command);
+        assert!(up.comes_up(), "it did not come up: {}", up.end().said);
+        up
+    }
+
+    /// Waits until it says where it listens, or ends; whether it came up.
+    pub fn comes_up(&mut self) -> bool {
+        let begun = moment();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) {
+            self.said.push(line);
+            let line = self.said.last().expect("it was just pushed");
+            if let Some((_, url)) = line.split_once(" is up at ") {
+                self.url = url.trim().to_owned();
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it without a word, as the kernel does.
+    pub fn kill(mut self) -> Ended {
+        // One that ended by itself is ended.
+        let _ = self.child.kill();
+        self.end()
+    }
+
+    /// Wishes it to drain.
+    pub fn interrupt(&self) {
+        let told = Command::new("kill").args(["-INT", &self.pid().to_string()]).status().expect("kill is there");
+        assert!(told.success(), "it was running");
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_some()
+    }
+
+    /// Waits until it has ended.
+    pub fn end(mut self) -> Ended {
+        let status = eventually("its end", || self.child.try_wait().expect("it can be waited for"));
+        // Whoever read for us ends with the program.
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(5)) {
+            self.said.push(line);
+        }
+        Ended { code: status.code(), said: self.said.join("\n") }
+    }
+
+    /// Its memory at this moment, in bytes; absent once it has ended.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        memory_bytes(self.pid())
+    }
+
+    /// Asks it something over HTTP: status and body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn get(&self, path: &str) -> Result<(u16, Value), reqwest::Error> {
+        get(&format!("{}{path}", self.url))
+    }
+
+    /// Waits until every room has folded everything and nothing falls due soon, and returns a time at which that was so.
+    ///
+    /// Rooms say how they stand a few times a second, and not at once. So each partition gets a last fact first, and what a
+    /// room said before it has folded that one does not count; nor does what it said when another room knew more.
+    pub fn settle(&self) -> wire::Timestamp {
+        let last = self.mark();
+        eventually("rest", || {
+            let (_, told) = self.get("/readyz").expect("it answers");
+            let now = reeve::fact::now();
+            is_at_rest(&told, &last, now).then_some(now)
+        })
+    }
+
+    /// Publishes a fact of the test's own to every partition: where each stands.
+    fn mark(&self) -> BTreeMap<u64, i64> {
+        let ended = || wire::SessionEnded { reason: None, version: None };
+        let facts = (0..PARTITIONS).map(|partition| {
+            let lies_there = |agent: &String| partition_of(agent.as_bytes(), PARTITIONS) == wire::Partition(partition);
+            let agent = (0..).map(|number| format!("mark-{number}")).find(lies_there).expect("keys go everywhere");
+            let event = reeve::fact::event(MARKS, &agent, ended());
+            reeve::fact::structured(&wire::Event { subject: Some("mark".into()), ..event })
+        });
+        let (status, told) = post(&format!("{}/v1/events", self.url), &facts.collect()).expect("it answers");
+        assert_eq!(status, 202, "{told}");
+        let records = told["records"].as_array().expect("a receipt lists its records").iter();
+        records.map(|record| (record["partition"].as_u64().expect("a number"), record["offset"].as_i64().expect("a number"))).collect()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the system says that a process has in memory.
+pub fn memory_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+/// A request by itself: status, and the body as JSON where it is some.
+///
+/// # Errors
+/// When nobody answers.
+pub fn get(url: &str) -> Result<(u16, Value), reqwest::Error> {
+    ask(|client| client.get(url))
+}
+
+/// Publishes a list of events.
+///
+/// # Errors
+/// When nobody answers.
+fn post(url: &str, events: &Value) -> Result<(u16, Value), reqwest::Error> {
+    ask(|client| client.post(url).header("content-type", "application/cloudevents-batch+json").body(events.to_string()))
+}
+
+fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> Result<(u16, Value), reqwest::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+        let answer = request(&client).send().await?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await?;
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    })
+}
+
+fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp) -> bool {
+    let mut ends: BTreeMap<u64, i64> = BTreeMap::new();
+    let rests = |partition: &Value| {
+        let number = |field: &str| partition[field].as_i64().expect("a number");
+        let id = partition["partition"].as_u64().expect("a number");
+        let due = partition["next_due"].as_str().map(|due| wire::Timestamp::parse(due).expect("a time"));
+        let end = *ends.entry(id).or_insert(number("high_watermark"));
+        last.get(&id).is_some_and(|last| number("position") > *last)
+            && number("high_watermark") == end
+            && number("lag") == 0
+            && number("in_flight") == 0
+            && due.is_none_or(|due| due > now.plus_s(REST_S))
+    };
+    let rooms = readiness["rooms"].as_array().expect("whoever is on this machine hears of the rooms");
+    let mut partitions = rooms.iter().flat_map(|room| room["partitions"].as_array().expect("a list"));
+    readiness["ready"] == true && partitions.all(rests)
+}

@@ -1,0 +1,6 @@
+//! The whole program under torture. `make test` bears a tenth of what `make torture` does.
+
+mod disks;
+mod killed;
+mod overload;
+mod restore;
