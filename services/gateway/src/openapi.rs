@@ -20,6 +20,9 @@ use self::schemas::read;
 use crate::contract::{Answer, Asks, EVENTS_ROUTE, OPERATIONS, Operation, Parameter};
 use crate::problem::ProblemKind;
 
+/// What may name an agent in a path.
+const NO_CONTROL_CHARACTERS: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$";
+
 const KEY: &str = "key";
 const PROBLEM_MEDIA: &str = "application/problem+json";
 const DESCRIPTION: &str = "\
@@ -123,7 +126,7 @@ fn written_parameter(parameter: Parameter) -> Named {
             ParameterIn::Path,
             Required::True,
             "The agent, percent-encoded.",
-            json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
+            json!({ "type": "string", "minLength": 1, "maxLength": 256, "pattern": NO_CONTROL_CHARACTERS }),
         ),
         Parameter::Agent => query("agent", "Only records of this agent.", json!({ "type": "string", "minLength": 1 })),
         Parameter::Kind => query("kind", "Only records of these kinds: repeated, or separated by commas.", schemas::kinds()),

@@ -7,15 +7,17 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use gateway::{Caller, Problem};
+use machine::Standing;
 use runtime::RoomHandle;
 use runtime::room::AskError;
 use wire::AgentId;
 
 use crate::standing::Report;
 
-/// Questions to rooms that wait at once: fewer than a room takes, so that a request alone never finds it busy.
+/// Questions to one room that wait at once: fewer than a room takes, so that a request alone never finds it busy.
 const QUESTIONS_AT_ONCE: usize = 16;
 
 /// The routes over these rooms.
@@ -54,17 +56,20 @@ async fn known(rooms: &[RoomHandle]) -> Result<BTreeSet<AgentId>, AskError> {
     Ok(known)
 }
 
-/// What every room says of each agent: one that does not know it says what it would need.
+/// What every room says of each agent: one that does not know it says what it would need. The rooms are asked side by side,
+/// for each answers between two of its steps.
 async fn report(rooms: &[RoomHandle], agents: BTreeSet<AgentId>) -> Result<Report, Problem> {
-    let questions: Vec<_> = agents.iter().flat_map(|agent| rooms.iter().map(|room| (room.clone(), agent.clone()))).collect();
-    let answers = stream::iter(questions).map(|(room, agent)| async move {
-        let standings = room.standing(&agent).await?;
-        Ok::<_, AskError>((agent, standings))
-    });
-    let answers: Vec<_> = answers.buffered(QUESTIONS_AT_ONCE).try_collect().await?;
+    let answers: Vec<Vec<Vec<Standing>>> = try_join_all(rooms.iter().map(|room| standings(room, &agents))).await?;
     let mut report = Report::default();
-    for (agent, standings) in answers {
-        report.add(agent.as_str(), standings);
+    for (place, agent) in agents.iter().enumerate() {
+        answers.iter().for_each(|of_room| report.add(agent.as_str(), of_room[place].clone()));
     }
     Ok(report)
+}
+
+/// What one room says of each agent, in their order.
+async fn standings(room: &RoomHandle, agents: &BTreeSet<AgentId>) -> Result<Vec<Vec<Standing>>, AskError> {
+    let questions: Vec<AgentId> = agents.iter().cloned().collect();
+    let answers = stream::iter(questions).map(|agent| async move { room.standing(&agent).await });
+    answers.buffered(QUESTIONS_AT_ONCE).try_collect().await
 }
