@@ -12,7 +12,8 @@ REEVE  := $(TARGET)/debug/reeve
 PART   := ./deploy/part
 # The simulator compiles switches into the rooms that break their rules on purpose: it is built by itself, so that
 # nothing else ever holds them.
-HOUSE  := --workspace --exclude sim
+# The benchmarks are measured in a release build, and their rivals' libraries are built by nothing else.
+HOUSE  := --workspace --exclude sim --exclude bench
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
@@ -67,10 +68,14 @@ sim: setup ## many seeds of the simulation: make sim SEEDS=10000, or one with it
 sim-meta: setup ## a few seeds of the simulation twice each: their traces must not differ in a byte
 	@cargo run --package sim -- --meta $(or $(SEEDS),20)
 
+bench: setup ## the price of each event, in rounds that take turns: make bench ROUNDS=7 (in a release build, on a machine that does nothing else)
+	@cargo build --release --package reeve --package bench
+	@cargo run --release --package bench -- --rounds $(or $(ROUNDS),7) --write deploy/BENCHMARKS.md
+
 alarms: setup ## false alarms in healthy years and detection of drops, beside Argo and Flagger: make alarms YEARS=1000 RUNS=1000
 	@cargo run --release --package seasons -- --years $(or $(YEARS),1000) --runs $(or $(RUNS),1000) --write deploy/BENCHMARKS.md
 
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test torture lint sim sim-meta alarms clean
+.PHONY: help setup build run test torture lint sim sim-meta bench alarms clean

@@ -10,7 +10,7 @@ struct Door {
 }
 
 const DOORS: &[Door] = &[
-    Door { name: "apache_avro", doors: &["services/wire/src/codec.rs", "services/wire/tests/"] },
+    Door { name: "apache_avro", doors: &["services/wire/src/codec.rs", "services/wire/tests/", "tests/bench/src/decode.rs"] },
     Door { name: "backoff", doors: &["services/runtime/src/retry.rs"] },
     Door { name: "redb", doors: &["services/runtime/src/log/embedded", "services/runtime/tests/log/"] },
     Door { name: "object_store", doors: &["services/runtime/src/snapshots", "services/audit/src/archive/store"] },
@@ -20,12 +20,12 @@ const DOORS: &[Door] = &[
     },
     Door { name: "flate2", doors: &["services/cli/src/import/", "tests/real/"] },
     Door { name: "sketches_ddsketch", doors: &["services/capacity/src/latencies.rs"] },
-    Door { name: "parquet", doors: &["services/audit/src/archive/segment"] },
+    Door { name: "parquet", doors: &["services/audit/src/archive/segment", "tests/bench/src/archive.rs"] },
     Door { name: "governor", doors: &["services/gateway/src/admission.rs"] },
     Door { name: "utoipa", doors: &["services/gateway/src/openapi"] },
     Door {
         name: "comfy_table",
-        doors: &["services/cli/src/output", "tests/seasons/src/report.rs", "tests/sim/src/told.rs"],
+        doors: &["services/cli/src/output", "tests/seasons/src/report.rs", "tests/sim/src/told.rs", "tests/bench/src/table.rs"],
     },
     Door { name: "cel", doors: &["services/escalation/src/routes"] },
     Door { name: "vader_sentiment", doors: &["services/escalation/src/sentiment.rs"] },
