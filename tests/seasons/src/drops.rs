@@ -43,7 +43,7 @@ pub fn live(seed: u64, number: u64, traffic: Traffic, begins: Where, points: f64
     let mut life = Life::new(seed, number, traffic, Told::Sessions);
     let mut house = House::default();
     while life.sessions < BEFORE {
-        let due = life.next();
+        let due = life.next_due();
         let event = life.event(&due, house.asof());
         house.tell(due.at, event);
     }
@@ -58,7 +58,7 @@ pub fn live(seed: u64, number: u64, traffic: Traffic, begins: Where, points: f64
     let mut noticed = Noticed { p2: None, any: None, runs, starts: Vec::new() };
     let first_bad = life.sessions;
     loop {
-        let due = life.next();
+        let due = life.next_due();
         let since_s = due.at.since_s(begun);
         let listens = noticed.p2.is_none() && life.bad_sessions <= PATIENCE;
         if !listens && since_s > WATCHED_S {

@@ -44,7 +44,7 @@ pub fn year(seed: u64, number: u64, traffic: Traffic) -> Tally {
     let mut tally = Tally { agent_years: 1.0, ..Tally::default() };
     let birth = life.born();
     loop {
-        let due = life.next();
+        let due = life.next_due();
         if due.at.since_s(birth) >= YEAR_S {
             break;
         }

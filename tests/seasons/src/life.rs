@@ -179,7 +179,7 @@ impl Life {
     }
 
     /// What happens next. What it brings about later is put down.
-    pub fn next(&mut self) -> Due {
+    pub fn next_due(&mut self) -> Due {
         loop {
             let Reverse(due) = self.coming.pop().expect("sessions never cease to come");
             match &due.what {

@@ -45,7 +45,7 @@ fn sessions_come_and_succeed_as_often_as_the_agent_is_said_to() {
     let born = life.born();
     let (mut told, mut good, mut expected) = (0.0, 0.0, 0.0);
     loop {
-        let due = life.next();
+        let due = life.next_due();
         if due.at.since_s(born) > 28.0 * 86_400.0 {
             break;
         }
