@@ -1,6 +1,8 @@
 //! The room's mind: every record that nobody can read becomes one debt, or one of a run that is told together.
 
-use machine::{Decision, Frontier, Ledger, Machine, Standing, Unreadable};
+use std::borrow::Cow;
+
+use machine::{Debt, Ledger, Machine, Standing, Unreadable};
 use serde::{Deserialize, Serialize};
 use wire::{AgentId, Body, Kind, PolicyAdopted, Record, Timestamp};
 
@@ -62,8 +64,13 @@ impl Machine for Audit {
         self.last = Some(refused);
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        self.ledger.owed(at).collect()
+    fn debts(&self, _: Timestamp) -> Vec<Cow<'_, Debt>> {
+        self.ledger.debts().map(Cow::Borrowed).collect()
+    }
+
+    /// Nothing comes of time alone.
+    fn next_deadline(&self, _: Timestamp) -> Option<Timestamp> {
+        None
     }
 
     fn next_due(&self) -> Option<Timestamp> {

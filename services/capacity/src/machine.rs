@@ -4,9 +4,10 @@
 //! closed since is read from the agenda. So it does not matter when somebody asks. Budgets are judged at the fact that
 //! passes them, and trends when a minute closes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
+use machine::{Agenda, Debt, Ledger, Machine, Standing};
 use serde::{Deserialize, Serialize};
 use wire::{AgentId, Body, Kind, PolicyAdopted, Record, Responsibility, Timestamp};
 
@@ -77,13 +78,13 @@ impl Machine for Capacity {
         }
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        let mut owed: Vec<Decision> = self.ledger.owed(at).collect();
-        for (_, key) in self.agenda.due(at.now) {
-            let (debts, _) = self.foreseen(key, at.now);
-            owed.extend(debts.iter().map(|debt| debt.stamped(at)));
-        }
-        owed
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
+        let due = self.agenda.due(now).flat_map(|(_, key)| self.foreseen(key, now).0);
+        self.ledger.debts().map(Cow::Borrowed).chain(due.map(Cow::Owned)).collect()
+    }
+
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        self.agenda.first_after(time)
     }
 
     fn next_due(&self) -> Option<Timestamp> {

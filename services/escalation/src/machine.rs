@@ -3,9 +3,10 @@
 //! Calls are latched in the ledger at the fact that gives rise to them. Missed deadlines come of time alone: they are
 //! read from the agenda, and latched before the next record about their agent is folded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use machine::{Agenda, Decision, Frontier, Ledger, Machine, Standing};
+use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
 use serde::{Deserialize, Serialize};
 use wire::{AgentId, Body, Kind, PolicyAdopted, Record, Timestamp};
 
@@ -72,13 +73,22 @@ impl Machine for Escalation {
         }
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        let overdue = self.agenda.due(at.now).flat_map(|(_, key)| {
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
+        let overdue = self.agenda.due(now).flat_map(|(_, key)| {
             let known = &self.agents[key];
-            known.falls_due(at.now, Desk { agent: key, in_force: &self.in_force, people: &known.people })
+            known.falls_due(now, Desk { agent: key, in_force: &self.in_force, people: &known.people })
         });
-        let decisions = self.ledger.owed(at).chain(overdue.map(|debt| debt.stamped(at)));
-        decisions.map(|decision| Decision { body: dated(decision.body), ..decision }).collect()
+        self.ledger.debts().map(Cow::Borrowed).chain(overdue.map(Cow::Owned)).collect()
+    }
+
+    /// A call is dated when it is decided.
+    fn decide(&self, debt: &Debt, at: Frontier) -> Decision {
+        let decision = debt.stamped(at);
+        Decision { body: dated(decision.body), ..decision }
+    }
+
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        self.agenda.first_after(time)
     }
 
     fn next_due(&self) -> Option<Timestamp> {

@@ -1,8 +1,9 @@
 //! The room's mind: what it folds, what it owes, and when time alone makes it owe more.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
+use machine::{Agenda, Debt, Ledger, Machine, Standing};
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
 use wire::{
@@ -86,13 +87,13 @@ impl Machine for Incident {
         }
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        let mut owed: Vec<Decision> = self.ledger.owed(at).collect();
-        for (_, key) in self.agenda.due(at.now) {
-            let (debts, _) = self.foreseen(key, at.now);
-            owed.extend(debts.iter().map(|debt| debt.stamped(at)));
-        }
-        owed
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
+        let due = self.agenda.due(now).flat_map(|(_, key)| self.foreseen(key, now).0);
+        self.ledger.debts().map(Cow::Borrowed).chain(due.map(Cow::Owned)).collect()
+    }
+
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        self.agenda.first_after(time)
     }
 
     fn next_due(&self) -> Option<Timestamp> {

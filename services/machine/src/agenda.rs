@@ -14,7 +14,8 @@ use wire::Timestamp;
 )]
 pub struct Agenda<K: Clone + Ord> {
     due_at: BTreeMap<K, Timestamp>,
-    by_time: BTreeSet<(Timestamp, K)>,
+    /// The same by time. Every entry has a key: one without lies before all keys of its time, to begin a search at.
+    by_time: BTreeSet<(Timestamp, Option<K>)>,
 }
 
 // === impl Agenda ===
@@ -23,11 +24,11 @@ impl<K: Clone + Ord> Agenda<K> {
     /// Sets, moves or (with `None`) strikes the deadline of `key`.
     pub fn set(&mut self, key: &K, due: Option<Timestamp>) {
         if let Some(old) = self.due_at.remove(key) {
-            self.by_time.remove(&(old, key.clone()));
+            self.by_time.remove(&(old, Some(key.clone())));
         }
         if let Some(due) = due {
             self.due_at.insert(key.clone(), due);
-            self.by_time.insert((due, key.clone()));
+            self.by_time.insert((due, Some(key.clone())));
         }
     }
 
@@ -41,9 +42,15 @@ impl<K: Clone + Ord> Agenda<K> {
         self.by_time.first().map(|(due, _)| *due)
     }
 
+    /// The earliest deadline after `time`.
+    pub fn first_after(&self, time: Timestamp) -> Option<Timestamp> {
+        let next = Timestamp(time.0.checked_add(1)?);
+        self.by_time.range((next, None)..).next().map(|(due, _)| *due)
+    }
+
     /// Every key whose deadline is at or before `now`, earliest first.
     pub fn due(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, &K)> {
-        self.by_time.iter().take_while(move |(due, _)| *due <= now).map(|(due, key)| (*due, key))
+        self.by_time.iter().take_while(move |(due, _)| *due <= now).filter_map(|(due, key)| Some((*due, key.as_ref()?)))
     }
 
     /// Keys with a deadline.
@@ -90,6 +97,9 @@ mod tests {
         assert_eq!((agenda.first(), agenda.len()), (Some(Timestamp(1)), 2));
         assert_eq!(agenda.due(Timestamp(3)).collect::<Vec<_>>(), [(Timestamp(1), &"a"), (Timestamp(3), &"b")]);
         assert_eq!(agenda.due(Timestamp(2)).count(), 1);
+        let after = [0, 1, 2, 3].map(|time| agenda.first_after(Timestamp(time)));
+        assert_eq!(after, [Some(Timestamp(1)), Some(Timestamp(3)), Some(Timestamp(3)), None]);
+        assert_eq!((agenda.first_after(Timestamp::MIN), agenda.first_after(Timestamp::MAX)), (Some(Timestamp(1)), None));
         agenda.set(&"a", None);
         agenda.set(&"b", None);
         assert_eq!((agenda.first(), agenda.get(&"a"), agenda.is_empty()), (None, None, true));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
-use wire::{AgentId, Basis, Body, Class, DedupeKey, Kind, Offset, Partition, Record, RoomWatermark, Timestamp};
+use wire::{AgentId, Basis, Body, Class, DedupeKey, Kind, Offset, Partition, Record, RecordId, RoomWatermark, Timestamp};
 
 use crate::mutants::{self, Mutant};
 use crate::window::Window;
@@ -112,15 +112,31 @@ impl<M: Machine> Fold<M> {
 
     /// Every decision that is owed at `now`, the machine's first, then the room's watermark.
     pub fn owed(&self, now: Timestamp) -> Vec<Decision> {
+        self.owed_of(now, |_| true)
+    }
+
+    /// Those of the decisions that are owed at `now` which are `wanted`. The others are not even made.
+    pub fn owed_of(&self, now: Timestamp, wanted: impl Fn(&RecordId) -> bool) -> Vec<Decision> {
         let at = Frontier { asof: self.asof, now };
-        let mut owed = self.machine.owed(at);
-        owed.extend(self.watermark.owed::<M>(self.partition, at));
+        let debts = self.machine.debts(now);
+        let mut owed: Vec<Decision> = debts.iter().filter(|debt| wanted(&debt.id)).map(|debt| self.machine.decide(debt, at)).collect();
+        owed.extend(self.watermark.owed::<M>(self.partition, at).filter(|decision| wanted(&decision.id)));
         owed
+    }
+
+    /// Whether the machine owes a decision at `now` that is `wanted`.
+    pub fn owes_any(&self, now: Timestamp, wanted: impl Fn(&RecordId) -> bool) -> bool {
+        self.machine.debts(now).iter().any(|debt| wanted(&debt.id))
     }
 
     /// When to ask again if no record arrives before.
     pub fn next_due(&self) -> Option<Timestamp> {
         [self.machine.next_due(), self.watermark.due()].into_iter().flatten().min()
+    }
+
+    /// The first time after `time` at which something falls due by time alone.
+    pub fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        [self.machine.next_deadline(time), self.watermark.due().filter(|due| *due > time)].into_iter().flatten().min()
     }
 
     /// The machine.
@@ -192,12 +208,14 @@ impl Watermark {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use serde::{Deserialize, Serialize};
     use wire::{Event, SessionEnded};
 
     use super::*;
-    use crate::Standing;
     use crate::window::WINDOW_OFFSETS;
+    use crate::{Debt, Standing};
 
     /// Counts what it is given.
     #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -214,8 +232,12 @@ mod tests {
             self.0 += u64::from(record.body.kind() == Kind::SessionEnded);
         }
 
-        fn owed(&self, _: Frontier) -> Vec<Decision> {
+        fn debts(&self, _: Timestamp) -> Vec<Cow<'_, Debt>> {
             Vec::new()
+        }
+
+        fn next_deadline(&self, _: Timestamp) -> Option<Timestamp> {
+            None
         }
 
         fn next_due(&self) -> Option<Timestamp> {

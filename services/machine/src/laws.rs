@@ -119,14 +119,22 @@ pub fn repeat<M: Machine>(life: &Life) -> Verdict {
     Ok(())
 }
 
-/// *Settle*: feeding back what is owed ends with nothing owed and no deadline left.
+/// *Settle*: feeding back what is owed ends with nothing owed and no deadline left, and on the way nothing falls due
+/// between deadlines.
 pub fn settle<M: Machine>(life: &Life) -> Verdict {
     let lived = live::<M>(life, Schedule::PROMPT)?;
+    let mut fold = Fold::<M>::new(Partition(0));
+    for record in &lived.log {
+        nothing_before_a_deadline(&fold, record.appended)?;
+        take(&mut fold, record);
+    }
     let ids: BTreeSet<&RecordId> = lived.log.iter().filter(|record| is_own::<M>(record)).map(|record| &record.id).collect();
     let said = lived.log.iter().filter(|record| is_own::<M>(record)).count();
     ensure(ids.len() == said, || "a decision was repeated".to_owned())?;
     ensure(lived.fold.owed(Timestamp::MAX).is_empty(), || format!("still owed: {:?}", lived.fold.owed(Timestamp::MAX)))?;
-    ensure(lived.fold.next_due().is_none(), || format!("still due at {:?}", lived.fold.next_due()))
+    ensure(lived.fold.next_due().is_none(), || format!("still due at {:?}", lived.fold.next_due()))?;
+    let deadline = lived.fold.next_deadline(Timestamp::MIN);
+    ensure(deadline.is_none(), || format!("a deadline is left at {deadline:?}"))
 }
 
 /// *Strangers*: what happens to other agents never matters.
@@ -292,6 +300,15 @@ fn take<M: Machine>(fold: &mut Fold<M>, record: &Record) {
     } else {
         fold.skip(record.offset, record.appended);
     }
+}
+
+/// Time alone brings nothing about before the next deadline, or `until`: a driver asks at no other time.
+fn nothing_before_a_deadline<M: Machine>(fold: &Fold<M>, until: Timestamp) -> Verdict {
+    let from = fold.appended();
+    let end = fold.next_deadline(from).map_or(until, |due| due.min(until));
+    let last = Timestamp(end.0 - 1).max(from);
+    let ids = |now| -> Vec<RecordId> { fold.owed(now).into_iter().map(|decision| decision.id).collect() };
+    ensure(ids(from) == ids(last), || format!("owed at {from}: {:?}; at {last}, before any deadline: {:?}", ids(from), ids(last)))
 }
 
 fn is_own<M: Machine>(record: &Record) -> bool {

@@ -91,9 +91,9 @@ impl Ledger {
         self.entry_of.contains_key(id)
     }
 
-    /// Every debt, stamped, in the order in which they fell due.
-    pub fn owed(&self, at: Frontier) -> impl Iterator<Item = Decision> {
-        self.debts.values().map(move |debt| debt.stamped(at))
+    /// Every debt, in the order in which they fell due.
+    pub fn debts(&self) -> impl Iterator<Item = &Debt> {
+        self.debts.values()
     }
 
     /// Debts of one agent, in order.
@@ -150,7 +150,7 @@ mod tests {
         ledger.owe(debt("a", "as they were"));
         ledger.owe(debt("a", "as they are"));
         assert_eq!(
-            ledger.owed(AT).map(|decision| decision.body.basis().map(|basis| basis.rule.clone())).next(),
+            ledger.debts().map(|debt| debt.body.basis().map(|basis| basis.rule.clone())).next(),
             Some(Some("as they were".to_owned()))
         );
     }
@@ -159,7 +159,8 @@ mod tests {
     fn a_debt_is_stamped_when_it_is_asked_for_and_comes_back_from_a_snapshot_as_it_was() {
         let mut ledger = Ledger::default();
         ledger.owe(debt("a", "rule"));
-        let basis = ledger.owed(AT).next().and_then(|decision| decision.body.basis().cloned()).expect("a decision has a basis");
+        let stamped = ledger.debts().next().map(|debt| debt.stamped(AT)).expect("it was written down");
+        let basis = stamped.body.basis().expect("a decision has a basis");
         assert_eq!((basis.asof, basis.now), (AT.asof, AT.now));
         let mut bytes = Vec::new();
         ciborium::into_writer(&ledger, &mut bytes).expect("plain values");
@@ -169,7 +170,7 @@ mod tests {
     const AT: Frontier = Frontier { asof: Offset(7), now: Timestamp(70) };
 
     fn ids(ledger: &Ledger) -> Vec<String> {
-        ledger.owed(AT).map(|decision| decision.id.to_string()).collect()
+        ledger.debts().map(|debt| debt.id.to_string()).collect()
     }
 
     fn debt(id: &str, rule: &str) -> Debt {

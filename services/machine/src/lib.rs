@@ -25,6 +25,7 @@ pub use ledger::{Debt, Ledger};
 pub use standing::Standing;
 pub use window::WINDOW_OFFSETS;
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 
 use serde::Serialize;
@@ -91,8 +92,22 @@ pub trait Machine: Clone + Debug + Default + PartialEq + Serialize + Deserialize
     /// Hears of a record that nobody can read. A room that nothing can be told so passes it, as most do.
     fn unreadable(&mut self, _record: &Unreadable<'_>) {}
 
-    /// Every decision that this state owes the log at `at.now`, in a fixed order. Costs what is owed, not what is stored.
-    fn owed(&self, at: Frontier) -> Vec<Decision>;
+    /// Every debt of this state at `now`, in a fixed order: what is written down, then what time alone has brought about.
+    /// Costs what is owed, not what is stored, and of what is written down nothing is copied.
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>>;
+
+    /// The first deadline after `time`: when time alone will bring something about. What is written down has none.
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp>;
+
+    /// The decision of one of its debts, as it is asked for at `at`.
+    fn decide(&self, debt: &Debt, at: Frontier) -> Decision {
+        debt.stamped(at)
+    }
+
+    /// Every decision that this state owes the log at `at.now`, in the order of its debts.
+    fn owed(&self, at: Frontier) -> Vec<Decision> {
+        self.debts(at.now).iter().map(|debt| self.decide(debt, at)).collect()
+    }
 
     /// When to ask again if no record arrives before; a time that is past while something is owed.
     fn next_due(&self) -> Option<Timestamp>;

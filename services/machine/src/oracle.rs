@@ -198,10 +198,9 @@ impl Bench {
     }
 
     fn owed_this(&self, at: Frontier, record: &Record, read: &Read) -> Option<Breach> {
-        let owed = self.room.owed(at.now);
-        let Some(same_id) = owed.iter().find(|owed| owed.id == record.id) else {
+        let Some(same_id) = self.room.owed_as(&record.id, at.now) else {
             let said = Said { kind: record.body.kind(), id: record.id.clone() };
-            return Some(Breach::NotOwed { said, at, owed: owed.iter().map(Said::from).collect() });
+            return Some(Breach::NotOwed { said, at, owed: self.room.owed(at.now).iter().map(Said::from).collect() });
         };
         let expected = same_id.to_event(self.room.service());
         let differs = expected.to_raw() != read.stored.raw;

@@ -1,6 +1,6 @@
 //! Rooms behind one face, so that whoever folds a log can hold several of them.
 
-use wire::{AgentId, Kind, Offset, Partition, Record, Timestamp};
+use wire::{AgentId, Kind, Offset, Partition, Record, RecordId, Timestamp};
 
 use crate::{Decision, Fold, Machine, Standing, Unreadable};
 
@@ -16,6 +16,8 @@ pub trait AnyRoom: Send {
     fn skip(&mut self, offset: Offset, appended: Timestamp);
     /// Every decision owed at `now`.
     fn owed(&self, now: Timestamp) -> Vec<Decision>;
+    /// The decision of this id, if it is owed at `now`.
+    fn owed_as(&self, id: &RecordId, now: Timestamp) -> Option<Decision>;
     /// When to ask again.
     fn next_due(&self) -> Option<Timestamp>;
     /// Offset of the last record folded or passed.
@@ -68,6 +70,10 @@ impl<M: Machine> AnyRoom for Fold<M> {
 
     fn owed(&self, now: Timestamp) -> Vec<Decision> {
         Fold::owed(self, now)
+    }
+
+    fn owed_as(&self, id: &RecordId, now: Timestamp) -> Option<Decision> {
+        self.owed_of(now, |owed| owed == id).into_iter().next()
     }
 
     fn next_due(&self) -> Option<Timestamp> {

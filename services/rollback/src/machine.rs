@@ -4,10 +4,11 @@
 //! ledger at once, and its echo settles it. Only missed deadlines come of time alone: they are read from the agenda,
 //! and latched before the next record about their agent is folded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use machine::mutants::{self, Mutant};
-use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
+use machine::{Agenda, Debt, Ledger, Machine, Standing};
 use serde::{Deserialize, Serialize};
 use wire::{
     AgentId, Body, IncidentAggravated, IncidentOpened, Kind, PlatformHeartbeat, Record, Responsibility, RoomWatermark, SessionStarted,
@@ -88,9 +89,13 @@ impl Machine for Rollback {
         }
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        let overdue = self.deadlines.due(at.now).flat_map(|(_, key)| self.agents[key].overdue(key, at.now));
-        self.ledger.owed(at).chain(overdue.map(|debt| debt.stamped(at))).collect()
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
+        let overdue = self.deadlines.due(now).flat_map(|(_, key)| self.agents[key].overdue(key, now));
+        self.ledger.debts().map(Cow::Borrowed).chain(overdue.map(Cow::Owned)).collect()
+    }
+
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        self.deadlines.first_after(time)
     }
 
     fn next_due(&self) -> Option<Timestamp> {

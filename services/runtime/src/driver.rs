@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use machine::mutants::{Mutant, broken};
 use machine::{Decision, Fold, Machine, Unreadable};
-use wire::{Kind, Offset, Partition, Record, RecordId, StoredRecord, Timestamp};
+use wire::{Offset, Partition, Record, RecordId, StoredRecord, Timestamp};
 
 use crate::check;
-use crate::facts::{Fact, RecordUnreadable, RecordsFolded};
+use crate::facts::{Counts, Fact, RecordUnreadable, RecordsFolded};
 use crate::laws::Law;
 use crate::log::Extent;
 
@@ -47,7 +47,7 @@ pub struct Driver<M: Machine> {
     stale: bool,
     restored: bool,
     folded_since_snapshot: u64,
-    counts: BTreeMap<Option<Kind>, u64>,
+    counts: Counts,
 }
 
 /// When this driver may be asked what it owes.
@@ -88,7 +88,7 @@ impl<M: Machine> Driver<M> {
             stale: true,
             restored: false,
             folded_since_snapshot: 0,
-            counts: BTreeMap::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -121,13 +121,13 @@ impl<M: Machine> Driver<M> {
     /// Whether asking may find something at the log's time `clock`: something was folded, or a deadline has come.
     pub fn may_owe(&self, clock: Timestamp) -> bool {
         let stopped = self.stopped_at.is_some();
-        self.may_be_asked() && (self.stale || stopped || self.fold.next_due().is_some_and(|due| due <= self.now.max(clock)))
+        self.may_be_asked() && (self.stale || stopped || self.fold.next_deadline(self.now).is_some_and(|due| due <= clock))
     }
 
     /// What it owes and is not in flight, at most `max`, at its frontier; `extent` is how far the partition reaches.
     pub fn ask(&mut self, extent: Extent, max: usize) -> Vec<Decision> {
         self.now = self.now.max(self.frontier(extent));
-        let mut owed = self.fresh(self.now);
+        let mut owed = self.fold.owed_of(self.now, |id| !self.in_flight.contains_key(id));
         self.stale = owed.len() > max;
         owed.truncate(max);
         owed
@@ -173,7 +173,11 @@ impl<M: Machine> Driver<M> {
     /// When to ask again if no record arrives before. Absent while everything that is due is already in flight: then
     /// the next word is the log's.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.fold.next_due().filter(|due| self.may_be_asked() && (self.stale || *due > self.now))
+        match self.may_be_asked() {
+            true if self.stale => self.fold.next_due(),
+            true => self.fold.next_deadline(self.now),
+            false => None,
+        }
     }
 
     /// Its fold.
@@ -224,36 +228,30 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// The time to ask at before a record appended at `appended` may be folded, if anything is owed there that is not
-    /// in flight.
+    /// The first deadline after the last asking and before a record appended at `appended`, at which anything is owed
+    /// that is not in flight.
     ///
-    /// First the earliest deadline itself. Where all that was due then is in flight already, it hides later ones behind
-    /// it, so the record's own time is asked too. Only the machine's deadlines stop the fold: the room's watermark is
-    /// evidence that may come late, and stopping for it would cost a catching-up reader a transaction per 10 s of log.
-    fn deadline_before(&self, appended: Timestamp) -> Option<Timestamp> {
+    /// Only what time alone brings about stops the fold. What is written down stays as it is until it is asked for after
+    /// the batch, and so does what falls due for an agent one of whose deadlines has passed already: its next record
+    /// writes it down. The room's watermark is evidence that may come late: stopping for it would cost a reader that
+    /// catches up a transaction per 10 s of log.
+    fn deadline_before(&mut self, appended: Timestamp) -> Option<Timestamp> {
         if !self.may_be_asked() || broken(Mutant::WallClockAlways) {
             return None;
         }
-        let due = self.fold.machine().next_due().filter(|due| *due <= appended)?;
-        let earliest = self.now.max(self.fold.appended());
-        let (due, appended) = (due.max(earliest), appended.max(earliest));
-        // What is owed at a time is owed later too. So the later time is asked first: mostly all is in flight, and once
-        // is enough to know.
-        if self.fresh(appended).is_empty() {
-            return None;
+        while let Some(due) = self.fold.machine().next_deadline(self.now).filter(|due| *due <= appended) {
+            if self.fold.owes_any(due, |id| !self.in_flight.contains_key(id)) {
+                return Some(due);
+            }
+            // Asked, and nothing new was owed there.
+            self.now = due;
         }
-        Some(if self.fresh(due).is_empty() { appended } else { due })
-    }
-
-    fn fresh(&self, now: Timestamp) -> Vec<Decision> {
-        let mut owed = self.fold.owed(now);
-        owed.retain(|decision| !self.in_flight.contains_key(&decision.id));
-        owed
+        None
     }
 
     fn fold_one(&mut self, stored: &StoredRecord) {
         let kind = stored.raw.kind();
-        *self.counts.entry(kind).or_default() += 1;
+        self.counts.count(kind);
         // A kind that is not read is passed by its framing alone; an unknown framing is looked at, to say what is wrong.
         if kind.is_some_and(|kind| !Fold::<M>::reads(kind)) {
             return self.fold.skip(stored.offset, stored.appended);
@@ -314,6 +312,6 @@ impl<M: Machine> Driver<M> {
         self.folded_since_snapshot += folded as u64;
         let partition: Partition = self.fold.partition();
         RecordsFolded { room: M::SERVICE, partition, counts: &self.counts, appended: self.fold.appended() }.emit();
-        self.counts.clear();
+        self.counts = Counts::default();
     }
 }

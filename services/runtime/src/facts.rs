@@ -1,6 +1,5 @@
 //! What the runtime has to tell its operator: a fact writes its log line and its counter together, so that they agree.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
@@ -22,11 +21,15 @@ pub(crate) struct RecordUnreadable<'a> {
     pub(crate) refusal: &'a Refusal,
 }
 
-/// A batch was folded; counts by kind, `None` for what is framed as no known kind.
+/// Records by kind; those that are framed as no known kind come last.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts([u64; Kind::ALL.len() + 1]);
+
+/// A batch was folded.
 pub(crate) struct RecordsFolded<'a> {
     pub(crate) room: &'static str,
     pub(crate) partition: Partition,
-    pub(crate) counts: &'a BTreeMap<Option<Kind>, u64>,
+    pub(crate) counts: &'a Counts,
     pub(crate) appended: Timestamp,
 }
 
@@ -108,6 +111,28 @@ pub(crate) struct LawViolated<'a> {
     pub(crate) detail: &'a str,
 }
 
+// === impl Counts ===
+
+impl Counts {
+    pub(crate) fn count(&mut self, kind: Option<Kind>) {
+        self.0[kind.map_or(Kind::ALL.len(), |kind| kind as usize)] += 1;
+    }
+
+    /// The kinds that were counted, and how often each.
+    fn iter(&self) -> impl Iterator<Item = (Option<Kind>, u64)> {
+        let kinds = Kind::ALL.iter().copied().map(Some).chain([None]);
+        kinds.zip(self.0).filter(|(_, count)| *count > 0)
+    }
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; Kind::ALL.len() + 1])
+    }
+}
+
+// === impl Fact ===
+
 impl Fact for RecordUnreadable<'_> {
     fn emit(self) {
         let Self { room, partition, offset, refusal } = self;
@@ -119,12 +144,12 @@ impl Fact for RecordUnreadable<'_> {
 impl Fact for RecordsFolded<'_> {
     fn emit(self) {
         let Self { room, partition, counts, appended } = self;
-        for (kind, count) in counts {
+        for (kind, count) in counts.iter() {
             let kind = kind.map_or("unknown", Kind::name);
-            metrics().events_consumed.with_label_values(&[room, kind]).inc_by(*count);
+            metrics().events_consumed.with_label_values(&[room, kind]).inc_by(count);
         }
         metrics().last_folded.with_label_values(&[room, &partition.to_string()]).set(appended.0 as f64 / 1e6);
-        debug!(room, %partition, %appended, records = counts.values().sum::<u64>(), "folded");
+        debug!(room, %partition, %appended, records = counts.0.iter().sum::<u64>(), "folded");
     }
 }
 

@@ -5,7 +5,9 @@
 //! its bytes are those that either owes. A decision that the new version owes once more, or another one in its place, is
 //! a decision that was not owed or stands already.
 
-use machine::{Decision, Frontier, Machine, Standing, Unreadable};
+use std::borrow::Cow;
+
+use machine::{Debt, Decision, Frontier, Machine, Standing, Unreadable};
 use serde::{Deserialize, Serialize};
 use wire::{AgentId, Kind, Record, Timestamp};
 
@@ -31,8 +33,16 @@ impl<M: Machine> Machine for Next<M> {
         self.0.unreadable(record);
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        self.0.owed(at)
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
+        self.0.debts(now)
+    }
+
+    fn decide(&self, debt: &Debt, at: Frontier) -> Decision {
+        self.0.decide(debt, at)
+    }
+
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        self.0.next_deadline(time)
     }
 
     fn next_due(&self) -> Option<Timestamp> {

@@ -1,8 +1,9 @@
 //! A house of rooms on a log whose time the test tells, and rooms as a later build brings them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use machine::{Decision, Frontier, Machine, Standing, Unreadable};
+use machine::{Debt, Decision, Frontier, Machine, Standing, Unreadable};
 use runtime::log::memory::{MemoryLog, MemoryOptions};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{Pump, PumpOptions, Step};
@@ -141,8 +142,16 @@ impl<M: Machine> Machine for Upgraded<M> {
         self.0.unreadable(record);
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        self.0.owed(at)
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
+        self.0.debts(now)
+    }
+
+    fn decide(&self, debt: &Debt, at: Frontier) -> Decision {
+        self.0.decide(debt, at)
+    }
+
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        self.0.next_deadline(time)
     }
 
     fn next_due(&self) -> Option<Timestamp> {

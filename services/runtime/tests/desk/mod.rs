@@ -4,10 +4,11 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use machine::{Agenda, Debt, Decision, Frontier, Ledger, Machine, Standing};
+use machine::{Agenda, Debt, Ledger, Machine, Standing};
 use runtime::Coded;
 use runtime::errors::Fate;
 use runtime::log::memory::{FaultPlan, MemoryLog, MemoryOptions};
@@ -87,9 +88,13 @@ impl Machine for Desk {
         }
     }
 
-    fn owed(&self, at: Frontier) -> Vec<Decision> {
-        let silent = self.silent_at.due(at.now).map(|(_, open)| debt(open, None).stamped(at));
-        self.debts.owed(at).chain(silent).collect()
+    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
+        let silent = self.silent_at.due(now).map(|(_, open)| debt(open, None));
+        self.debts.debts().map(Cow::Borrowed).chain(silent.map(Cow::Owned)).collect()
+    }
+
+    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
+        self.silent_at.first_after(time)
     }
 
     fn next_due(&self) -> Option<Timestamp> {
