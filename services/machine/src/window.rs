@@ -1,9 +1,10 @@
 //! The facts folded lately, so that one that is told again is known. Every room keeps one per partition, and of what a
 //! snapshot holds it is mostly the largest part: it is written as one run of bytes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 
+use hashbrown::HashTable;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wire::{DedupeKey, Offset};
@@ -15,11 +16,12 @@ pub const WINDOW_OFFSETS: i64 = 10_000;
 const ENTRY_BYTES: usize = 8 + 16;
 
 /// Keys of the facts folded within the last [`WINDOW_OFFSETS`].
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Window {
     order: VecDeque<(Offset, DedupeKey)>,
-    /// The same facts by their keys.
-    offset_of: BTreeMap<DedupeKey, Offset>,
+    /// The same keys, to find one by. They are looked up and never listed, so that their order is nobody's. Each is its
+    /// own hash; keys that a publisher has chosen to fall together cost their readers some hundred steps at the most.
+    keys: HashTable<DedupeKey>,
 }
 
 // === impl Window ===
@@ -27,24 +29,27 @@ pub(crate) struct Window {
 impl Window {
     /// Whether `key` is new within the window; if so it is remembered.
     pub(crate) fn admit(&mut self, offset: Offset, key: DedupeKey) -> bool {
-        while let Some((oldest, old)) = self.order.front().filter(|(oldest, _)| oldest.0 <= offset.0 - WINDOW_OFFSETS).copied() {
-            self.order.pop_front();
-            if self.offset_of.get(&old) == Some(&oldest) {
-                self.offset_of.remove(&old);
+        while let Some((_, old)) = self.order.pop_front_if(|(oldest, _)| oldest.0 <= offset.0 - WINDOW_OFFSETS) {
+            if let Ok(entry) = self.keys.find_entry(hash(&old), |known| *known == old) {
+                entry.remove();
             }
         }
-        if self.offset_of.contains_key(&key) {
+        if self.keys.find(hash(&key), |known| *known == key).is_some() {
             return false;
         }
-        self.offset_of.insert(key, offset);
-        self.order.push_back((offset, key));
+        self.remember(offset, key);
         true
+    }
+
+    fn remember(&mut self, offset: Offset, key: DedupeKey) {
+        self.order.push_back((offset, key));
+        self.keys.insert_unique(hash(&key), key, hash);
     }
 
     /// Facts that it remembers.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        assert_eq!(self.order.len(), self.offset_of.len());
+        assert_eq!(self.order.len(), self.keys.len());
         self.order.len()
     }
 
@@ -53,10 +58,16 @@ impl Window {
         for entry in bytes.chunks(ENTRY_BYTES) {
             let (offset, key) = entry.split_first_chunk::<8>()?;
             let (offset, key) = (Offset(i64::from_le_bytes(*offset)), DedupeKey(key.try_into().ok()?));
-            window.order.push_back((offset, key));
-            window.offset_of.insert(key, offset);
+            window.remember(offset, key);
         }
         Some(window)
+    }
+}
+
+/// What it remembers is what it is.
+impl PartialEq for Window {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
     }
 }
 
@@ -75,6 +86,12 @@ impl<'de> Deserialize<'de> for Window {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_byte_buf(Bytes)
     }
+}
+
+/// The first bytes of a key that is a digest.
+fn hash(key: &DedupeKey) -> u64 {
+    let [first, ..] = key.0.as_chunks::<8>().0 else { return 0 };
+    u64::from_le_bytes(*first)
 }
 
 struct Bytes;

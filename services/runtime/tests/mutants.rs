@@ -10,11 +10,13 @@ use std::collections::BTreeSet;
 use desk::{SILENCE_S, World, agent, settle};
 use machine::mutants::{Mutant, set};
 use runtime::log::Log;
-use runtime::pump::PumpOptions;
+use runtime::pump::{PumpOptions, RECORDS_PER_POLL_MAX};
 use wire::{Offset, Partition, Timestamp};
 
 const ID: &str = "reeve.desk.0";
 const SOME_STEPS: usize = 40;
+/// More than one poll takes: who is asked before its restore has ended is asked between two of them.
+const MANY_HARMS: usize = RECORDS_PER_POLL_MAX + 100;
 
 #[test]
 fn rule_1_asked_before_it_is_restored_a_room_repeats_its_predecessor() {
@@ -58,12 +60,12 @@ fn restart() -> (World, usize) {
     let mut world = World::new(1);
     let mut first = world.pump();
     settle(&mut first);
-    (0..30).for_each(|second| world.harm(second, 0));
+    (0..MANY_HARMS).for_each(|second| world.harm(second as i64, 0));
     (0..SOME_STEPS).for_each(|_| drop(first.step()));
     drop(first);
     let mut second = world.pump();
     (0..SOME_STEPS).for_each(|_| drop(second.step()));
-    (world, 30)
+    (world, MANY_HARMS)
 }
 
 fn zombie() -> (World, usize) {

@@ -3,7 +3,6 @@
 //! Values of today's schemas go straight between bytes and Rust types. A value of an older schema (`schemas/history/`)
 //! is first translated into today's, field by field, with the defaults that today's schema gives.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::OnceLock;
 
@@ -38,7 +37,7 @@ pub const HISTORY: &[(Kind, &str)] = &[
 
 /// Frames and encodes a value with today's schema of its kind.
 pub fn encode(body: &Body) -> Vec<u8> {
-    let schema = &codec().writers[&body.kind()];
+    let schema = codec().today(body.kind());
     body.visit(Encode(schema))
 }
 
@@ -62,7 +61,7 @@ pub fn schema_of(value: &[u8]) -> Option<&'static str> {
 
 /// The framing of today's schema of `kind`.
 pub fn framing_of(kind: Kind) -> [u8; FRAMING_BYTES] {
-    codec().writers[&kind].framing
+    codec().today(kind).framing
 }
 
 /// Whether every value written with one schema can be read with another, both as text.
@@ -89,8 +88,12 @@ struct Known {
 }
 
 struct Codec {
-    writers: BTreeMap<Kind, Known>,
-    readers: BTreeMap<[u8; FRAMING_BYTES], Known>,
+    /// Today's schemas, by kind.
+    today: Vec<Known>,
+    /// Every schema that is read, in the order of `fingerprints`.
+    readers: Vec<Known>,
+    /// The fingerprints of `readers` as numbers, in order: every record is looked up here, mostly to be passed unread.
+    fingerprints: Vec<u64>,
 }
 
 struct Encode<'a>(&'a Known);
@@ -119,15 +122,19 @@ impl Codec {
         apache_avro::util::max_allocation_bytes(limits::VALUE_BYTES_MAX);
         let today = |kind: &Kind| Known::new(*kind, parse(kind.schema_text()), kind.schema_text());
         let old = |(kind, text): &(Kind, &'static str)| Known::new_old(*kind, text);
-        let readers = history.iter().map(old).chain(Kind::ALL.iter().map(today));
-        Self {
-            writers: Kind::ALL.iter().map(|kind| (*kind, today(kind))).collect(),
-            readers: readers.map(|schema| (schema.framing, schema)).collect(),
-        }
+        let mut readers: Vec<Known> = history.iter().map(old).chain(Kind::ALL.iter().map(today)).collect();
+        readers.sort_by_key(|known| fingerprint(&known.framing));
+        let fingerprints = readers.iter().filter_map(|known| fingerprint(&known.framing)).collect();
+        Self { today: Kind::ALL.iter().map(today).collect(), readers, fingerprints }
+    }
+
+    fn today(&self, kind: Kind) -> &Known {
+        &self.today[kind as usize]
     }
 
     fn known(&self, value: &[u8]) -> Option<&Known> {
-        self.readers.get(value.get(..FRAMING_BYTES)?)
+        let place = self.fingerprints.binary_search(&fingerprint(value)?).ok()?;
+        Some(&self.readers[place])
     }
 
     fn decode(&self, value: &[u8]) -> Result<Body, Refusal> {
@@ -154,7 +161,7 @@ impl Codec {
         if strict.ran_out {
             return Err("it ends too early".to_owned());
         }
-        let today = &self.writers[&schema.kind];
+        let today = self.today(schema.kind);
         let bytes = today.writer.write_value_to_vec(value).map_err(|error| error.to_string())?;
         Body::build(schema.kind, Decode { schema: today, rest: &mut bytes.as_slice() })
     }
@@ -241,6 +248,13 @@ fn fields_can_read(writer: &RecordSchema, reader: &RecordSchema, path: &str) -> 
         }
     }
     Ok(())
+}
+
+/// The fingerprint of a framed value, if it is framed as the single objects of Avro are.
+fn fingerprint(value: &[u8]) -> Option<u64> {
+    let (framing, _) = value.split_first_chunk::<FRAMING_BYTES>()?;
+    let (marker, fingerprint) = framing.split_first_chunk::<2>()?;
+    (*marker == MARKER).then(|| fingerprint.try_into().map(u64::from_le_bytes).ok())?
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ mod walk;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use crate::ids::Timestamp;
+use crate::ids::{RecordId, SessionId, Timestamp};
 use crate::kinds::{Body, Kind};
 use crate::record::Event;
 use crate::refusal::Refusal;
@@ -248,13 +248,16 @@ pub fn quote(text: &str) -> String {
 
 fn check_envelope(event: &Event, faults: &mut Vec<Refusal>) {
     let kind = event.body.kind();
-    faults.extend(attribute("partitionkey", event.key.as_str()));
-    faults.extend(attribute("source", event.source.as_str()));
-    faults.extend(attribute("id", event.id.as_str()));
-    faults.extend(event.subject.as_ref().and_then(|subject| attribute("subject", subject.as_str())));
-    faults.extend(event.causation.as_ref().and_then(|id| attribute("causationid", id.as_str())));
-    faults.extend(event.tenant.as_ref().and_then(|tenant| attribute("tenant", tenant)));
-    faults.extend(event.traceparent.as_ref().and_then(|trace| attribute("traceparent", trace)));
+    let mut name = |attribute: &str, bytes_max: usize, text: Option<&str>| {
+        faults.extend(text.and_then(|text| Limit::Name { bytes_max }.refuse_text(text, || attribute.to_owned())));
+    };
+    name("partitionkey", AGENT_BYTES_MAX, Some(event.key.as_str()));
+    name("source", SOURCE_BYTES_MAX, Some(event.source.as_str()));
+    name("id", ID_BYTES_MAX, Some(event.id.as_str()));
+    name("subject", SESSION_BYTES_MAX, event.subject.as_ref().map(SessionId::as_str));
+    name("causationid", ID_BYTES_MAX, event.causation.as_ref().map(RecordId::as_str));
+    name("tenant", ID_BYTES_MAX, event.tenant.as_deref());
+    name("traceparent", ID_BYTES_MAX, event.traceparent.as_deref());
     faults.extend(subject_missing(kind, event.subject.is_some()));
     faults.extend(event.time.and_then(|time| time_attribute(kind, time)));
 }
@@ -300,7 +303,7 @@ impl Limit {
         }
         let reason = match self {
             Self::Name { .. } if found.is_empty() => "it is empty; what is not known is left out",
-            Self::Name { .. } if found.chars().any(char::is_control) => "it holds control characters",
+            Self::Name { .. } if holds_control(found) => "it holds control characters",
             _ => return None,
         };
         Some(Refusal::Malformed { field: field(), reason: reason.to_owned() })
@@ -343,6 +346,11 @@ impl Limit {
             _ => None,
         }
     }
+}
+
+/// Most names are plain ASCII, which a glance at their bytes tells.
+fn holds_control(text: &str) -> bool {
+    !text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) && text.chars().any(char::is_control)
 }
 
 fn refuse_time(time: Timestamp, earliest: Timestamp, field: impl Fn() -> String) -> Option<Refusal> {

@@ -1,5 +1,6 @@
 //! Records: an event in memory, its bytes on the log (CloudEvents 1.0 Kafka binary mode), and both with their place.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -44,8 +45,8 @@ pub struct Event {
 pub struct RawRecord {
     /// The key's bytes; a record of Reeve's always has one.
     pub key: Option<Bytes>,
-    /// Header names and values, in order.
-    pub headers: Vec<(String, Bytes)>,
+    /// Header names and values, in order. The names that every publisher uses cost no allocation.
+    pub headers: Vec<(Cow<'static, str>, Bytes)>,
     /// The framed value.
     pub value: Bytes,
 }
@@ -93,7 +94,7 @@ impl Event {
             header("ce_type", self.body.kind().ce_type()),
             header("content-type", "application/avro"),
         ];
-        let mut optional = |name: &str, value: Option<&str>| headers.extend(value.map(|value| header(name, value)));
+        let mut optional = |name: &'static str, value: Option<&str>| headers.extend(value.map(|value| header(name, value)));
         optional("ce_time", self.time.map(|time| time.to_string()).as_deref());
         optional("ce_subject", self.subject.as_ref().map(SessionId::as_str));
         optional("ce_causationid", self.causation.as_ref().map(RecordId::as_str));
@@ -295,7 +296,7 @@ impl<'a> Attributes<'a> {
         let mut found = Self::default();
         for (name, value) in &raw.headers {
             let text = || utf8(name, value);
-            match name.as_str() {
+            match name.as_ref() {
                 "ce_id" => once(name, &mut found.id, text()?)?,
                 "ce_source" => once(name, &mut found.source, text()?)?,
                 "ce_subject" => once(name, &mut found.subject, text()?)?,
@@ -324,8 +325,8 @@ fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), Refusal> {
     }
 }
 
-fn header(name: &str, value: &str) -> (String, Bytes) {
-    (name.to_owned(), Bytes::copy_from_slice(value.as_bytes()))
+fn header(name: &'static str, value: &str) -> (Cow<'static, str>, Bytes) {
+    (Cow::Borrowed(name), Bytes::copy_from_slice(value.as_bytes()))
 }
 
 fn utf8<'a>(field: &str, bytes: &'a [u8]) -> Result<&'a str, Refusal> {

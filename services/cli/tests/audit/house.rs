@@ -61,10 +61,10 @@ impl House {
         let mut places = Vec::new();
         for number in 0..records {
             let headers = vec![
-                ("ce_id".to_owned(), Bytes::from(format!("{name}-{number}"))),
-                ("ce_source".to_owned(), Bytes::from_static(b"/platforms/careless")),
-                ("twice".to_owned(), Bytes::new()),
-                ("twice".to_owned(), Bytes::from_static(b"\xff\x00")),
+                ("ce_id".into(), Bytes::from(format!("{name}-{number}"))),
+                ("ce_source".into(), Bytes::from_static(b"/platforms/careless")),
+                ("twice".into(), Bytes::new()),
+                ("twice".into(), Bytes::from_static(b"\xff\x00")),
             ];
             let (value, code) = match number % 2 {
                 0 => (Bytes::from(vec![0xff; number]), "\"unknown_framing\""),

@@ -1,20 +1,27 @@
 //! Walks a value field by field and asks the table about each, without an allocation unless something is refused.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeStruct, Serializer};
 
 use super::{Limit, of};
 use crate::kinds::{Body, BodyVisitor, Kind};
 use crate::refusal::Refusal;
+use crate::shape::{self, Shape};
 
 /// Lists what is wrong with the fields of a value.
 pub(super) fn body(body: &Body, faults: &mut Vec<Refusal>) {
-    body.visit(Check { kind: body.kind(), faults });
+    body.visit(Check { fields: fields_of(body.kind()), next: 0, faults });
 }
 
+/// A field and its limit. A field without one is not checked: a test over every schema sees to it that there is none.
+type Limited = (&'static str, Option<&'static Limit>);
+
 struct Check<'a> {
-    kind: Kind,
+    fields: &'static [Limited],
+    /// Where the next field is looked for first: a walk comes by them in the order of the schema, nearly always.
+    next: usize,
     faults: &'a mut Vec<Refusal>,
 }
 
@@ -31,29 +38,63 @@ enum Step {
     Item(usize),
 }
 
-/// One value of the walk, and the limit that its field has. A field without one is not checked: a test over every
-/// schema sees to it that there is none.
-struct Walk<'a> {
-    kind: Kind,
+/// One value of the walk, and the limit that its field has.
+struct Walk<'a, 'f> {
+    check: &'a mut Check<'f>,
     path: Path<'a>,
     limit: Option<&'static Limit>,
-    faults: &'a mut Vec<Refusal>,
 }
 
-struct Items<'a> {
-    walk: Walk<'a>,
+struct Items<'a, 'f> {
+    walk: Walk<'a, 'f>,
     item: Option<&'static Limit>,
     next: usize,
 }
 
+/// The fields of a kind, those of records inside it among them, in the order of its schema.
+fn fields_of(kind: Kind) -> &'static [Limited] {
+    static FIELDS: LazyLock<Vec<Vec<Limited>>> = LazyLock::new(|| {
+        let fields = |kind: &Kind| {
+            let mut fields = Vec::new();
+            list_fields(*kind, shape::of(*kind), &mut fields);
+            fields
+        };
+        Kind::ALL.iter().map(fields).collect()
+    });
+    &FIELDS[kind as usize]
+}
+
+fn list_fields(kind: Kind, shape: &'static Shape, into: &mut Vec<Limited>) {
+    match shape {
+        Shape::List(item) => list_fields(kind, item, into),
+        Shape::Record(fields) => fields.iter().for_each(|field| {
+            if into.iter().all(|(known, _)| *known != field.name) {
+                into.push((&field.name, of(kind, &field.name)));
+            }
+            list_fields(kind, &field.shape, into);
+        }),
+        _ => {}
+    }
+}
+
 // === impl Check ===
+
+impl Check<'_> {
+    fn limit_of(&mut self, field: &str) -> Option<&'static Limit> {
+        let (before, from_here) = self.fields.split_at(self.next);
+        let is_it = |(known, _): &Limited| *known == field;
+        let place = from_here.iter().position(is_it).map(|place| self.next + place).or_else(|| before.iter().position(is_it))?;
+        self.next = place + 1;
+        self.fields[place].1
+    }
+}
 
 impl BodyVisitor for Check<'_> {
     type Output = ();
 
-    fn visit<T: Serialize>(self, value: &T) {
+    fn visit<T: Serialize>(mut self, value: &T) {
         let root = Path { parent: None, step: Step::Field("data") };
-        let walk = Walk { kind: self.kind, path: root, limit: None, faults: self.faults };
+        let walk = Walk { check: &mut self, path: root, limit: None };
         value.serialize(walk).expect("the walk goes on after every fault");
     }
 }
@@ -75,19 +116,19 @@ impl fmt::Display for Path<'_> {
 
 // === impl Walk ===
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     fn ask(self, question: impl FnOnce(&Limit, &dyn Fn() -> String) -> Option<Refusal>) -> Result<(), fmt::Error> {
         if let Some(limit) = self.limit {
-            self.faults.extend(question(limit, &|| self.path.to_string()));
+            self.check.faults.extend(question(limit, &|| self.path.to_string()));
         }
         Ok(())
     }
 }
 
-impl<'a> Serializer for Walk<'a> {
+impl<'a, 'f> Serializer for Walk<'a, 'f> {
     type Ok = ();
     type Error = fmt::Error;
-    type SerializeSeq = Items<'a>;
+    type SerializeSeq = Items<'a, 'f>;
     type SerializeStruct = Self;
     // No kind holds a tuple, a map or an enum with values.
     type SerializeTuple = Impossible<(), fmt::Error>;
@@ -105,9 +146,9 @@ impl<'a> Serializer for Walk<'a> {
         Ok(self)
     }
 
-    fn serialize_seq(self, len: Option<usize>) -> Result<Items<'a>, fmt::Error> {
+    fn serialize_seq(self, len: Option<usize>) -> Result<Items<'a, 'f>, fmt::Error> {
         if let Some(limit) = self.limit {
-            self.faults.extend(limit.refuse_items(len.unwrap_or(0), || self.path.to_string()));
+            self.check.faults.extend(limit.refuse_items(len.unwrap_or(0), || self.path.to_string()));
         }
         let item = self.limit.and_then(Limit::item);
         Ok(Items { walk: self, item, next: 0 })
@@ -232,13 +273,14 @@ impl<'a> Serializer for Walk<'a> {
     }
 }
 
-impl SerializeStruct for Walk<'_> {
+impl SerializeStruct for Walk<'_, '_> {
     type Ok = ();
     type Error = fmt::Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), fmt::Error> {
         let path = Path { parent: Some(&self.path), step: Step::Field(name) };
-        value.serialize(Walk { kind: self.kind, path, limit: of(self.kind, name), faults: self.faults })
+        let limit = self.check.limit_of(name);
+        value.serialize(Walk { check: self.check, path, limit })
     }
 
     fn end(self) -> Result<(), fmt::Error> {
@@ -248,14 +290,14 @@ impl SerializeStruct for Walk<'_> {
 
 // === impl Items ===
 
-impl SerializeSeq for Items<'_> {
+impl SerializeSeq for Items<'_, '_> {
     type Ok = ();
     type Error = fmt::Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), fmt::Error> {
         let path = Path { parent: Some(&self.walk.path), step: Step::Item(self.next) };
         self.next += 1;
-        value.serialize(Walk { kind: self.walk.kind, path, limit: self.item, faults: self.walk.faults })
+        value.serialize(Walk { check: self.walk.check, path, limit: self.item })
     }
 
     fn end(self) -> Result<(), fmt::Error> {

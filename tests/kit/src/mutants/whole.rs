@@ -57,7 +57,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         let again = making.header(name)?.clone();
         let again = if making.rng.random() { again } else { "another".into() };
         let at = making.rng.random_range(0..=making.raw.headers.len());
-        making.raw.headers.insert(at, (name.to_owned(), again));
+        making.raw.headers.insert(at, (name.to_owned().into(), again));
         Some(Refused("malformed"))
     }),
     ("endless header", |making| {
@@ -96,17 +96,17 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("hops that are none", |making| {
         let hops = making.one_of(&["256", "-1", "one", "1.0", "0x1", " 1"]);
         making.raw.headers.retain(|(name, _)| name != "ce_hops");
-        making.raw.headers.push(("ce_hops".to_owned(), hops.into()));
+        making.raw.headers.push(("ce_hops".into(), hops.into()));
         Some(Refused("malformed"))
     }),
     ("hops beyond the cap", |making| {
         making.raw.headers.retain(|(name, _)| name != "ce_hops");
-        making.raw.headers.push(("ce_hops".to_owned(), "255".into()));
+        making.raw.headers.push(("ce_hops".into(), "255".into()));
         Some(Read)
     }),
     ("headers that nobody reads", |making| {
         for number in 0..making.rng.random_range(1..200_u32) {
-            making.raw.headers.push((format!("x-{number}"), vec![number as u8; 1 << making.rng.random_range(0..12_u32)].into()));
+            making.raw.headers.push((format!("x-{number}").into(), vec![number as u8; 1 << making.rng.random_range(0..12_u32)].into()));
         }
         Some(Read)
     }),

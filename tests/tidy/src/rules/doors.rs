@@ -27,6 +27,7 @@ const DOORS: &[Door] = &[
         name: "comfy_table",
         doors: &["services/cli/src/output", "tests/seasons/src/report.rs", "tests/sim/src/told.rs", "tests/bench/src/table.rs"],
     },
+    Door { name: "hashbrown", doors: &["services/machine/src/window.rs"] },
     Door { name: "cel", doors: &["services/escalation/src/routes"] },
     Door { name: "vader_sentiment", doors: &["services/escalation/src/sentiment.rs"] },
 ];

@@ -138,7 +138,7 @@ impl Rows {
         let (mut records, mut refusals, mut told) = (Vec::with_capacity(rows), Vec::with_capacity(rows), Vec::with_capacity(rows));
         for (row, headers) in self.headers.into_iter().enumerate() {
             let headers: Result<Vec<_>, String> =
-                headers.into_iter().map(|(header, value)| Ok((text(&header)?, Bytes::copy_from_slice(value.data())))).collect();
+                headers.into_iter().map(|(header, value)| Ok((text(&header)?.into(), Bytes::copy_from_slice(value.data())))).collect();
             let raw = RawRecord {
                 key: self.keys[row].as_ref().map(|key| Bytes::copy_from_slice(key.data())),
                 headers: headers?,

@@ -12,7 +12,7 @@ const PATIENCE_POLLS: usize = 1_000;
 
 /// A fact with this id that says this. What it says is opaque to a log.
 pub fn fact(id: &str, says: &str) -> RawRecord {
-    let header = |name: &str, value: &str| (name.to_owned(), Bytes::copy_from_slice(value.as_bytes()));
+    let header = |name: &'static str, value: &str| (name.into(), Bytes::copy_from_slice(value.as_bytes()));
     RawRecord {
         key: Some(Bytes::from_static(b"agent-7")),
         headers: vec![header("ce_id", id), header("ce_source", "/platforms/p/agents/agent-7"), header("ce_type", "test")],

@@ -10,7 +10,9 @@
 //! A header's name is one byte, its place in [`NAMES`] + 1, or 0 followed by its length as a varint and its bytes.
 //! Varints are LEB128. The place is under the checksum, so that a record is never read as another one's.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+
+use bytes::{Buf, Bytes};
 use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
 /// Header names that every publisher uses. Only ever added to, at the end: the stored form counts on their places.
@@ -28,13 +30,15 @@ const NAMES: &[&str] = &[
     "traceparent",
 ];
 
+/// Bytes of the checksum.
+const SUM_BYTES: usize = 4;
 /// Bytes before the part that is read piece by piece.
-const PREFIX_BYTES: usize = 4 + 8;
+const PREFIX_BYTES: usize = SUM_BYTES + 8;
 
 /// The stored form of `raw` at its place.
 pub(super) fn write(partition: Partition, offset: Offset, appended: Timestamp, raw: &RawRecord) -> Vec<u8> {
     let mut frame = Vec::with_capacity(PREFIX_BYTES + raw.size() + 16);
-    frame.extend([0; 4]);
+    frame.extend([0; SUM_BYTES]);
     frame.extend(appended.0.to_le_bytes());
     match &raw.key {
         None => write_varint(&mut frame, 0),
@@ -57,19 +61,28 @@ pub(super) fn write(partition: Partition, offset: Offset, appended: Timestamp, r
         frame.extend_from_slice(value);
     }
     frame.extend_from_slice(&raw.value);
-    let sum = checksum(partition, offset, &frame[4..]);
-    frame[..4].copy_from_slice(&sum.to_le_bytes());
+    let sum = checksum(partition, offset, &frame[SUM_BYTES..]);
+    frame[..SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
     frame
 }
 
 /// Reads a stored record; `None` when its bytes are not what was written at this place.
 pub(super) fn read(partition: Partition, offset: Offset, frame: &[u8]) -> Option<StoredRecord> {
-    let (sum, summed) = frame.split_first_chunk::<4>()?;
+    let (sum, summed) = frame.split_first_chunk::<SUM_BYTES>()?;
     if u32::from_le_bytes(*sum) != checksum(partition, offset, summed) {
         return None;
     }
     // One copy out of the store; key, headers and value are views of it.
-    let mut rest = Pieces(Bytes::copy_from_slice(summed));
+    take_apart(partition, offset, Bytes::copy_from_slice(summed))
+}
+
+/// The record of a stored form that was never out of hand.
+pub(super) fn parse(partition: Partition, offset: Offset, mut frame: Bytes) -> Option<StoredRecord> {
+    take_apart(partition, offset, frame.split_off(SUM_BYTES.min(frame.len())))
+}
+
+fn take_apart(partition: Partition, offset: Offset, summed: Bytes) -> Option<StoredRecord> {
+    let mut rest = Pieces(summed);
     let appended = Timestamp(i64::from_le_bytes(rest.take(8)?.as_ref().try_into().ok()?));
     let key = match rest.varint()? {
         0 => None,
@@ -82,9 +95,9 @@ pub(super) fn read(partition: Partition, offset: Offset, frame: &[u8]) -> Option
         let name = match rest.varint()? {
             0 => {
                 let length = rest.varint()?;
-                String::from_utf8(rest.take(length)?.to_vec()).ok()?
+                Cow::Owned(String::from_utf8(rest.take(length)?.to_vec()).ok()?)
             }
-            place => (*NAMES.get(place - 1)?).to_owned(),
+            place => Cow::Borrowed(*NAMES.get(place - 1)?),
         };
         let length = rest.varint()?;
         headers.push((name, rest.take(length)?));
@@ -106,7 +119,7 @@ impl Pieces {
         let mut number = 0_usize;
         for shift in (0..usize::BITS).step_by(7) {
             let byte = *self.0.first()?;
-            self.0 = self.0.slice(1..);
+            self.0.advance(1);
             number |= usize::from(byte & 0x7f).checked_shl(shift)?;
             if byte & 0x80 == 0 {
                 return Some(number);
@@ -145,7 +158,8 @@ mod tests {
         for raw in [record(), bare, empty_key] {
             let frame = write(PLACE.0, PLACE.1, Timestamp(-7), &raw);
             let stored = StoredRecord { partition: PLACE.0, offset: PLACE.1, appended: Timestamp(-7), raw };
-            assert_eq!(read(PLACE.0, PLACE.1, &frame), Some(stored));
+            assert_eq!(read(PLACE.0, PLACE.1, &frame).as_ref(), Some(&stored));
+            assert_eq!(parse(PLACE.0, PLACE.1, frame.into()), Some(stored));
         }
     }
 
@@ -173,7 +187,7 @@ mod tests {
         let headers = [("ce_id", "1"), ("x-own", "of the publisher"), ("traceparent", "")];
         RawRecord {
             key: Some(Bytes::from_static(b"agent-7")),
-            headers: headers.map(|(name, value)| (name.to_owned(), Bytes::from_static(value.as_bytes()))).into(),
+            headers: headers.map(|(name, value)| (name.into(), Bytes::from_static(value.as_bytes()))).into(),
             value: Bytes::from(vec![0x5a; 300]),
         }
     }

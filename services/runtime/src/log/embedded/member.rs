@@ -36,7 +36,7 @@ impl Consumer for Reader {
             Some((partition, from, end))
         });
         let Some((partition, from, end)) = ahead else { return Ok(Polled::Nothing) };
-        let records = self.inner.storage.read(partition, from, end, max)?;
+        let records = self.inner.read(partition, from, end, max)?;
         let next = records.last().map_or(from, |record| record.offset.next());
         self.seat.served(partition, next);
         Ok(Polled::Records(partition, records, next))
@@ -77,7 +77,7 @@ impl Producer for Publisher {
         }
         let _under_way = self.inner.coordinator.admit(transaction.membership.as_ref(), carried.collect())?;
         let job = Job::Commit { producer: self.transactional_id.clone(), epoch: self.epoch, transaction };
-        match self.inner.writer.submit(job, &self.inner.storage, &self.inner.heads) {
+        match self.inner.submit(job) {
             Ok(Written::Committed(offsets)) => Ok(offsets),
             Ok(Written::Fenced { current }) => Err(CommitError::Fenced {
                 reason: format!("{} is at epoch {current}, this producer at {}", self.transactional_id, self.epoch),

@@ -11,6 +11,7 @@ mod full_disk;
 mod heads;
 mod member;
 mod storage;
+mod tail;
 mod writer;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use wire::{Offset, Partition, StoredRecord, Timestamp};
 use self::heads::Heads;
 use self::member::{Publisher, Reader};
 use self::storage::Storage;
+use self::tail::Tail;
 use self::writer::{Failure, Job, Writer, Written};
 use super::coordinator::Coordinator;
 use super::seat::Seat;
@@ -53,6 +55,7 @@ pub struct EmbeddedLog {
 struct Inner {
     storage: Storage,
     heads: Heads,
+    tail: Tail,
     writer: Writer,
     coordinator: Arc<Coordinator>,
 }
@@ -80,7 +83,8 @@ impl EmbeddedLog {
         }
         let heads = Heads::new(options.clock, storage.heads()?);
         let coordinator = Arc::new(Coordinator::new(storage.partitions()));
-        let inner = Inner { storage, heads, writer: Writer::default(), coordinator };
+        let tail = Tail::new(storage.partitions(), tail::BYTES_MAX);
+        let inner = Inner { storage, heads, tail, writer: Writer::default(), coordinator };
         Ok(Arc::new(Self { topic: options.topic, inner: Arc::new(inner) }))
     }
 
@@ -123,7 +127,24 @@ impl EmbeddedLog {
     }
 
     fn submit(&self, job: Job) -> Result<Written, Failure> {
-        self.inner.writer.submit(job, &self.inner.storage, &self.inner.heads)
+        self.inner.submit(job)
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn submit(&self, job: Job) -> Result<Written, Failure> {
+        self.writer.submit(job, &self.storage, &self.heads, &self.tail)
+    }
+
+    /// Records of a partition from `from` to before `end`, at most `max`, and fewer where they are large.
+    fn read(&self, partition: Partition, from: Offset, end: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
+        self.storage.stands()?;
+        match self.tail.read(partition, from, end, max) {
+            Some(records) => Ok(records),
+            None => self.storage.read(partition, from, end, max),
+        }
     }
 }
 
@@ -162,7 +183,7 @@ impl Log for EmbeddedLog {
 
     fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
         let (from, end) = (from.max(Offset(0)), self.end(partition)?);
-        if from >= end { Ok(Vec::new()) } else { self.inner.storage.read(partition, from, end, max) }
+        if from >= end { Ok(Vec::new()) } else { self.inner.read(partition, from, end, max) }
     }
 
     fn end(&self, partition: Partition) -> Result<Offset, LogError> {
@@ -179,6 +200,25 @@ mod tests {
     use wire::RawRecord;
 
     use super::*;
+
+    #[test]
+    fn the_tail_tells_what_the_file_tells() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = EmbeddedOptions { topic: "t".to_owned(), partitions: 2, clock: Clock::Wall };
+        let log = EmbeddedLog::open(folder.path(), options).expect("an empty log");
+        for nth in 0..20_usize {
+            let headers = (0..nth % 4).map(|header| (["ce_id", "own", "ce_type"][header].into(), format!("{nth}").into())).collect();
+            let key = (nth % 3 > 0).then(|| format!("agent-{nth}").into());
+            let record = RawRecord { key, headers, value: vec![nth as u8; nth * 7].into() };
+            log.append(vec![Addressed { partition: Partition(nth as u32 % 2), record }]).expect("appended");
+        }
+        let (inner, end) = (&log.inner, Offset(10));
+        for (partition, from, max) in [(0, 0, 99), (1, 3, 4), (0, 9, 1), (1, 0, 1)] {
+            let (partition, from) = (Partition(partition), Offset(from));
+            let told = inner.tail.read(partition, from, end, max).expect("all of it is new");
+            assert_eq!(told, inner.storage.read(partition, from, end, max).expect("it is readable"));
+        }
+    }
 
     #[test]
     fn dated_records_keep_their_dates_and_never_fall_behind_the_log() {

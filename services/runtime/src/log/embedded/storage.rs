@@ -12,6 +12,7 @@ use wire::{DedupeKey, Offset, Partition, RawRecord, StoredRecord, Timestamp};
 use super::ends::{self, Ends};
 use super::frame;
 use super::heads::Head;
+use super::tail::{Framed, READ_BYTES_MAX};
 use crate::log::LogError;
 use crate::log::dedupe::{BodyDigest, Known, UniqueKey};
 use crate::room::panic_text;
@@ -24,8 +25,6 @@ const NEW_FILE_NAME: &str = "log.redb.new";
 const FORMAT: u64 = 1;
 /// Memory that the store may keep pages in. Rooms read at the end of the log, where few pages are.
 const CACHE_BYTES: usize = 64 << 20;
-/// Bytes of records after which a read stops: as many records as it may take could be too many for memory.
-const READ_BYTES_MAX: usize = 8 << 20;
 /// What the store says of its progress when the last commit cannot be read, and it takes the one before.
 const LAST_COMMIT_TAKEN_BACK: f64 = 0.3;
 /// Stands for "any partition" in [`KEYS`]; a topic has fewer.
@@ -201,10 +200,10 @@ impl<'w> Tables<'w> {
         })
     }
 
-    pub(super) fn put_record(&mut self, partition: Partition, head: Head, raw: &RawRecord) -> Result<(), LogError> {
-        let framed = frame::write(partition, head.end, head.last, raw);
-        self.records.insert((partition.0, head.end.0), framed.as_slice()).map_err(failed("a record cannot be written"))?;
-        Ok(())
+    pub(super) fn put_record(&mut self, partition: Partition, head: Head, raw: &RawRecord) -> Result<Framed, LogError> {
+        let frame = frame::write(partition, head.end, head.last, raw);
+        self.records.insert((partition.0, head.end.0), frame.as_slice()).map_err(failed("a record cannot be written"))?;
+        Ok(Framed { partition, offset: head.end, frame })
     }
 
     pub(super) fn put_offset(&mut self, group: &str, partition: Partition, next: Offset) -> Result<(), LogError> {

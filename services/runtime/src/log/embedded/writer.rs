@@ -11,6 +11,7 @@ use wire::{Offset, Partition, RawRecord, Timestamp};
 
 use super::heads::{Head, Heads};
 use super::storage::{Storage, Tables, failed};
+use super::tail::{Framed, Tail};
 use crate::log::dedupe::{Planned, plan, unique_key};
 use crate::log::{Addressed, Appended, LogError, Transaction, locked};
 
@@ -95,7 +96,7 @@ impl Job {
 
 impl Writer {
     /// Waits until `job` was written, by this caller or by another one.
-    pub(super) fn submit(&self, job: Job, storage: &Storage, heads: &Heads) -> Answer {
+    pub(super) fn submit(&self, job: Job, storage: &Storage, heads: &Heads, tail: &Tail) -> Answer {
         let mut queue = locked(&self.queue);
         if job.is_append() {
             if queue.appends_waiting >= APPENDS_WAITING_MAX {
@@ -118,7 +119,7 @@ impl Writer {
             let (tickets, jobs) = queue.take();
             drop(queue);
             let mut lead = Lead { writer: self, tickets, answers: Vec::new() };
-            lead.answers = write(jobs, storage, heads);
+            lead.answers = write(jobs, storage, heads, tail);
             drop(lead);
             queue = locked(&self.queue);
         }
@@ -159,12 +160,14 @@ impl Drop for Lead<'_> {
 }
 
 /// Writes all jobs in one store transaction and answers each. A failure of the store is everybody's.
-fn write(jobs: Vec<Job>, storage: &Storage, heads: &Heads) -> Vec<Answer> {
+fn write(jobs: Vec<Job>, storage: &Storage, heads: &Heads, tail: &Tail) -> Vec<Answer> {
     let mut dated = heads.begin();
     match write_dated(&jobs, storage, dated.stamp, &mut dated.after) {
-        Ok((answers, changed)) => {
+        Ok((answers, framed)) => {
             // Who only repeated what stands waited for the writer, but nobody has anything new to read.
-            if changed {
+            if let Some(framed) = framed {
+                // Before anybody is told how far the log reaches, so that whoever is told finds it here.
+                tail.keep(framed);
                 dated.stands();
             }
             answers.into_iter().map(Ok).collect()
@@ -178,11 +181,18 @@ fn write(jobs: Vec<Job>, storage: &Storage, heads: &Heads) -> Vec<Answer> {
     }
 }
 
-fn write_dated(jobs: &[Job], storage: &Storage, stamp: Timestamp, heads: &mut [Head]) -> Result<(Vec<Written>, bool), Failure> {
+/// What became of each job, and the records that stand now, if anything was written.
+fn write_dated(
+    jobs: &[Job],
+    storage: &Storage,
+    stamp: Timestamp,
+    heads: &mut [Head],
+) -> Result<(Vec<Written>, Option<Vec<Framed>>), Failure> {
     let writing = storage.begin_write().map_err(Failure::NotWritten)?;
-    let mut session = Session { tables: Tables::open(&writing).map_err(Failure::NotWritten)?, stamp, heads, changed: false };
+    let tables = Tables::open(&writing).map_err(Failure::NotWritten)?;
+    let mut session = Session { tables, stamp, heads, framed: Vec::new(), changed: false };
     let answers: Result<Vec<Written>, LogError> = jobs.iter().map(|job| session.write(job)).collect();
-    let changed = session.changed;
+    let (framed, changed) = (std::mem::take(&mut session.framed), session.changed);
     drop(session);
     let answers = answers.map_err(Failure::NotWritten)?;
     if changed {
@@ -191,7 +201,7 @@ fn write_dated(jobs: &[Job], storage: &Storage, stamp: Timestamp, heads: &mut [H
     } else {
         writing.abort().map_err(|error| Failure::NotWritten(failed("a write cannot be ended")(error)))?;
     }
-    Ok((answers, changed))
+    Ok((answers, changed.then_some(framed)))
 }
 
 /// The jobs of one write see what the earlier ones of it wrote.
@@ -199,6 +209,7 @@ struct Session<'a, 'w> {
     tables: Tables<'w>,
     stamp: Timestamp,
     heads: &'a mut [Head],
+    framed: Vec<Framed>,
     changed: bool,
 }
 
@@ -273,7 +284,7 @@ impl Session<'_, '_> {
         let no_partition = || LogError::Storage { reason: format!("there is no partition {partition}") };
         let head = self.heads.get_mut(partition.0 as usize).ok_or_else(no_partition)?;
         head.last = head.last.max(date);
-        self.tables.put_record(partition, *head, record)?;
+        self.framed.push(self.tables.put_record(partition, *head, record)?);
         let offset = head.end;
         head.end = offset.next();
         self.changed = true;
@@ -366,6 +377,7 @@ mod tests {
         writer: Writer,
         storage: Storage,
         heads: Heads,
+        tail: Tail,
         _folder: tempfile::TempDir,
     }
 
@@ -376,11 +388,12 @@ mod tests {
             let folder = tempfile::TempDir::new().expect("a folder");
             let storage = Storage::open(folder.path(), 1).expect("a new file");
             let heads = Heads::new(Clock::Wall, storage.heads().expect("it can be read"));
-            Self { writer: Writer::default(), storage, heads, _folder: folder }
+            let tail = Tail::new(1, crate::log::embedded::tail::BYTES_MAX);
+            Self { writer: Writer::default(), storage, heads, tail, _folder: folder }
         }
 
         fn submit(&self, job: Job) -> Answer {
-            self.writer.submit(job, &self.storage, &self.heads)
+            self.writer.submit(job, &self.storage, &self.heads, &self.tail)
         }
     }
 
