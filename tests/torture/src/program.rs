@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -74,10 +74,9 @@ pub fn up_of(mut command: Command, folder: &Path) -> Command {
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end, which has to come by itself.
 pub fn run(command: &mut Command) -> Ended {
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().expect("the command starts");
-    Ended { code: status.code(), said: String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr) }
+    Up::begin(command).end()
 }
 
 fn cleaned(mut command: Command, arguments: &[&str]) -> Command {

@@ -27,8 +27,7 @@ fn a_full_disk_ends_reeve_by_its_code_and_with_room_again_nothing_that_was_accep
     let Some(disk) = SmallDisk::of(14) else { return };
     let data = disk.path().join("data");
     let answers = fill(&mut up(&data), "a disk that is full");
-    let again = run(&mut up(&data));
-    assert_eq!(again.code, Some(CANNOT_WRITE), "it is still full: {}", again.said);
+    is_full_still(&data, &answers.facts);
     disk.grow_to(400);
     go_on(&data, answers);
 }
@@ -258,6 +257,21 @@ fn fill(command: &mut std::process::Command, what: &str) -> Filled {
     assert!(taken > 0 && answers.keys().any(|answer| answer.starts_with("503 ")), "{what}: {taken} facts taken, {answers:?}");
     say(&format!("{what}: {taken} facts taken, then {answers:?}"));
     Filled { facts, taken }
+}
+
+/// It ends by its code again: at its start, or, when nothing was left to be written there, as soon as it is told more.
+fn is_full_still(data: &Path, facts: &[Event]) {
+    let mut up = Up::begin(&mut up(data));
+    if up.comes_up() {
+        let publisher = Publisher::begin(facts, BATCH, SENDERS);
+        publisher.find(Some(&up.url));
+        publisher.grant_all();
+        eventually("the end of the disk", || (up.ended() || publisher.is_done()).then_some(()));
+        publisher.give_up();
+        publisher.join();
+    }
+    let ended = up.end();
+    assert_eq!(ended.code, Some(CANNOT_WRITE), "it is still full: {}", ended.said);
 }
 
 /// There is room again: everything is published, and everything that was answered before stands as it did.
