@@ -8,9 +8,7 @@
 //!
 //! [`LATENESS_S`]: crate::rules::LATENESS_S
 
-use std::collections::BTreeMap;
-
-use machine::Debt;
+use machine::{Debt, Shelf, columns};
 use wire::{CapacityMeasured, Record, RecordId, Timestamp};
 
 use crate::policy::Measure;
@@ -18,7 +16,6 @@ use crate::rules::Resolution;
 use crate::usage::{Spent, Usage, usd};
 use crate::watch::{Outlook, Place, Watch};
 use crate::words::{self, Desk, Trigger};
-use machine::columns;
 
 /// Windows that are open at once at the most: three minutes, two hours, two days.
 pub(crate) const WINDOWS_MAX: usize = 7;
@@ -26,12 +23,12 @@ pub(crate) const WINDOWS_MAX: usize = 7;
 /// The windows of one agent, and the budgets that are watched.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Books {
-    minutes: BTreeMap<i64, Window>,
-    hours: BTreeMap<i64, Window>,
-    days: BTreeMap<i64, Window>,
+    minutes: Shelf<i64, Window>,
+    hours: Shelf<i64, Window>,
+    days: Shelf<i64, Window>,
     /// How far time has passed here.
     clock: Timestamp,
-    watches: BTreeMap<Measure, Watch>,
+    watches: Shelf<Measure, Watch>,
 }
 
 /// One open window.
@@ -285,7 +282,7 @@ impl Books {
         windows.get_mut(&index)
     }
 
-    fn windows(&self, length: Resolution) -> &BTreeMap<i64, Window> {
+    fn windows(&self, length: Resolution) -> &Shelf<i64, Window> {
         match length {
             Resolution::Minute => &self.minutes,
             Resolution::Hour => &self.hours,
@@ -293,7 +290,7 @@ impl Books {
         }
     }
 
-    fn windows_mut(&mut self, length: Resolution) -> &mut BTreeMap<i64, Window> {
+    fn windows_mut(&mut self, length: Resolution) -> &mut Shelf<i64, Window> {
         match length {
             Resolution::Minute => &mut self.minutes,
             Resolution::Hour => &mut self.hours,

@@ -23,7 +23,8 @@ pub struct Capacity {
     policy: Policy,
     /// The last policy that was refused: its version and what is wrong with it.
     refused: Option<(String, Vec<String>)>,
-    agents: BTreeMap<AgentId, Agent>,
+    /// Boxed: a tree's nodes keep room for more agents than they hold.
+    agents: BTreeMap<AgentId, Box<Agent>>,
     /// What is owed and latched.
     ledger: Ledger,
     /// When the next window of an agent closes.
@@ -109,7 +110,7 @@ impl Capacity {
     fn fold(&mut self, record: &Record) {
         let key = &record.key;
         if !self.agents.contains_key(key) {
-            self.agents.insert(key.clone(), Agent::default());
+            self.agents.insert(key.clone(), Box::default());
         }
         self.pass_time(key, record.appended);
         let Some(known) = self.agents.get_mut(key) else { return };

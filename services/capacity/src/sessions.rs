@@ -74,6 +74,7 @@ impl Sessions {
     pub(crate) fn end(&mut self, key: Key) {
         if let Some(minute) = self.heard.remove(&key) {
             self.by_minute.remove(&(minute, key));
+            self.give_back();
         }
     }
 
@@ -99,6 +100,14 @@ impl Sessions {
     fn forget_oldest(&mut self) {
         if let Some((_, key)) = self.by_minute.pop_first() {
             self.heard.remove(&key);
+            self.give_back();
+        }
+    }
+
+    /// A tree that was emptied keeps its last node; most agents have no session under way most of the time.
+    fn give_back(&mut self) {
+        if self.heard.is_empty() {
+            (self.heard, self.by_minute) = (BTreeMap::new(), BTreeSet::new());
         }
     }
 }

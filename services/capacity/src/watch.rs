@@ -1,13 +1,11 @@
 //! One budget under watch: the minutes of the last hour, where they lead to, and what was told of it.
 
-use std::collections::BTreeMap;
-
 use wire::Timestamp;
 
 use crate::episode::Episode;
 use crate::policy::{Measure, Policy};
 use crate::rules::{Expected, Line, Resolution};
-use machine::columns;
+use machine::{Shelf, columns};
 
 /// Minutes that a trend looks back.
 pub(crate) const HISTORY_MINUTES_MAX: i64 = 60;
@@ -20,8 +18,8 @@ const EPISODES_MAX: usize = 2;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Watch {
     /// Closed minutes that used some of it, and how much if they told that.
-    points: BTreeMap<i64, Option<f64>>,
-    episodes: BTreeMap<i64, Episode>,
+    points: Shelf<i64, Option<f64>>,
+    episodes: Shelf<i64, Episode>,
 }
 
 columns!(Watch { points, episodes });
@@ -64,7 +62,7 @@ impl Watch {
     /// A minute that used some of it is closed.
     pub(crate) fn saw_minute(&mut self, minute: i64, figure: Option<f64>) {
         self.points.insert(minute, figure);
-        self.points = self.points.split_off(&(minute - HISTORY_MINUTES_MAX + 1));
+        self.points.retain(|known, _| *known > minute - HISTORY_MINUTES_MAX);
     }
 
     /// Nobody watches any more. Whether anything that was told is to be kept.

@@ -1,8 +1,8 @@
 //! Everything that the room knows about one agent, and what each fact about it means.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use machine::{Debt, columns};
+use machine::{Debt, Shelf, columns};
 use wire::{
     Body, Class, HarmReported, IncidentId, IncidentNoted, Level, NoteAction, Numbers, OutcomeReported, Record, Responsibility, Role,
     RollbackFailed, SessionStarted, Timestamp, VersionId,
@@ -39,7 +39,7 @@ pub(crate) struct Agent {
     pub(crate) episode: Option<Episode>,
     /// The incidents that were closed last: a repeated record opens none of them again.
     closed: VecDeque<IncidentId>,
-    pub(crate) people: BTreeMap<Responsibility, String>,
+    pub(crate) people: Shelf<Responsibility, String>,
     pub(crate) tally: Tally,
     /// The last fact: what time alone brings about began with it.
     last: Option<Trigger>,
@@ -112,7 +112,7 @@ impl Agent {
             signatures: Signatures::default(),
             episode: self.episode.clone(),
             closed: VecDeque::new(),
-            people: BTreeMap::new(),
+            people: Shelf::new(),
             tally: self.tally.clone(),
             last: self.last.clone(),
         }

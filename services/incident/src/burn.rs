@@ -4,9 +4,7 @@
 //! version: what it sees may be the tool's fault, the model's or the hour's. Rows over hours are pages, rows over days
 //! are tickets; a ticket tells of nothing that a page told of.
 
-use std::collections::BTreeMap;
-
-use machine::columns;
+use machine::{Shelf, columns};
 use wire::{Level, Numbers, RecordId, Timestamp};
 
 use crate::policy::{Policy, ROWS_MAX, Row, Signal};
@@ -23,10 +21,10 @@ type Stream = (Option<Ix>, Signal);
 /// The windows of one agent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Burn {
-    windows: BTreeMap<Stream, Window>,
+    windows: Shelf<Stream, Window>,
     /// What fires, by row of the policy (tickets from [`TICKETS_FROM`] on), and how many sessions in a row its version has
     /// not started since.
-    firing: BTreeMap<(Option<Ix>, Signal, usize), u64>,
+    firing: Shelf<(Option<Ix>, Signal, usize), u64>,
 }
 
 columns!(Burn { windows, firing });

@@ -3,9 +3,7 @@
 //! Each version is compared with itself: the first sessions of it in a segment say what is normal there. Segments are
 //! never pooled, so that a shift of the mix between easy and hard tasks neither looks like drift nor hides it.
 
-use std::collections::BTreeMap;
-
-use machine::columns;
+use machine::{Shelf, columns};
 use wire::{Numbers, RecordId};
 
 use crate::burn::signed;
@@ -21,12 +19,12 @@ pub(crate) const CHARTS_MAX: usize = 256;
 /// The charts of one agent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Drift {
-    charts: BTreeMap<Measure, BTreeMap<(Ix, Lane), Chart>>,
+    charts: Shelf<Measure, Shelf<(Ix, Lane), Chart>>,
     /// Observations that no chart was left for.
     pub(crate) crowded: u64,
     /// Sessions that the agent started, and how many these were when each version last started one.
     starts: u64,
-    served: BTreeMap<Ix, u64>,
+    served: Shelf<Ix, u64>,
 }
 
 columns!(Drift { charts, crowded, starts, served });
@@ -90,12 +88,12 @@ impl Drift {
     }
 
     fn each(&mut self) -> impl Iterator<Item = &mut Chart> {
-        self.charts.values_mut().flat_map(BTreeMap::values_mut)
+        self.charts.values_mut().flat_map(Shelf::values_mut)
     }
 
     fn makes_room(&mut self, measure: Measure, key: (Ix, Lane), policy: &Policy) -> bool {
         let known = self.charts.get(&measure).is_some_and(|charts| charts.contains_key(&key));
-        if known || self.charts.values().map(BTreeMap::len).sum::<usize>() < CHARTS_MAX {
+        if known || self.charts.values().map(Shelf::len).sum::<usize>() < CHARTS_MAX {
             return true;
         }
         let calm = self.charts.values().flatten().filter(|(_, chart)| !chart.firing).map(|((version, _), _)| *version);

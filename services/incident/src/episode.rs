@@ -1,8 +1,8 @@
 //! One incident of one agent, from what opened it to its end, and how findings become decisions about it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use machine::{Debt, columns};
+use machine::{Debt, Shelf, columns};
 use wire::record::decision_id;
 use wire::{
     IncidentAggravated, IncidentEased, IncidentId, IncidentNoted, IncidentOpened, IncidentResolved, Level, NoteAction, RecordId,
@@ -33,7 +33,7 @@ pub(crate) struct Episode {
     pub(crate) harms: u64,
     /// How often it eased, or a person pardoned a version: what is said again after that is another word.
     pub(crate) turns: u64,
-    pub(crate) causes: BTreeMap<(Rule, Option<VersionId>), Cause>,
+    pub(crate) causes: Shelf<(Rule, Option<VersionId>), Cause>,
     /// Since when nothing is wrong any more.
     pub(crate) calm: Option<Calm>,
     pub(crate) notes: VecDeque<(NoteAction, String, String)>,
@@ -114,7 +114,7 @@ impl Episode {
             provisional: finding.provisional,
             harms,
             turns: 0,
-            causes: BTreeMap::from([((finding.rule, finding.version.clone()), Cause::of(&finding, trigger.at))]),
+            causes: Shelf::from([((finding.rule, finding.version.clone()), Cause::of(&finding, trigger.at))]),
             calm: None,
             notes: VecDeque::new(),
         };

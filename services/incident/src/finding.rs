@@ -1,8 +1,6 @@
 //! What may be wrong with an agent, at which record it showed, and what a decision about it needs beside it.
 
-use std::collections::BTreeMap;
-
-use machine::{Debt, columns};
+use machine::{Debt, Shelf, columns};
 use serde::{Deserialize, Serialize};
 use wire::{
     AgentId, Basis, Body, DedupeKey, IncidentAggravated, IncidentOpened, Level, Numbers, Offset, Record, RecordId, Responsibility,
@@ -67,7 +65,7 @@ pub(crate) struct Finding {
 pub(crate) struct Desk<'a> {
     pub(crate) agent: &'a AgentId,
     pub(crate) policy: &'a Policy,
-    pub(crate) people: &'a BTreeMap<Responsibility, String>,
+    pub(crate) people: &'a Shelf<Responsibility, String>,
     /// Whether the escalation room was ever heard of on this partition.
     pub(crate) hears_escalations: bool,
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::{Agenda, Debt, Ledger, Machine, Standing};
+use machine::{Agenda, Debt, Ledger, Machine, Shelf, Standing};
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
 use wire::{
@@ -23,7 +23,8 @@ pub struct Incident {
     policy: Policy,
     /// The last policy that was refused: its version and what is wrong with it.
     refused: Option<(String, Vec<String>)>,
-    agents: BTreeMap<AgentId, Agent>,
+    /// Boxed: a tree's nodes keep room for more agents than they hold.
+    agents: BTreeMap<AgentId, Box<Agent>>,
     /// What is owed and latched.
     ledger: Ledger,
     /// Agents that will owe something by the mere passing of time, and when.
@@ -177,13 +178,13 @@ impl Incident {
 
     /// The agent as it will be at `now` if nothing more is heard, and what that owes.
     fn foreseen(&self, key: &AgentId, now: Timestamp) -> (Vec<Debt>, Agent) {
-        let mut ahead = self.agents[key].clone();
+        let mut ahead = (*self.agents[key]).clone();
         let people = ahead.people.clone();
         let debts = ahead.advance(now, self.desk(key, &people));
         (debts, ahead)
     }
 
-    fn desk<'a>(&'a self, agent: &'a AgentId, people: &'a BTreeMap<Responsibility, String>) -> Desk<'a> {
+    fn desk<'a>(&'a self, agent: &'a AgentId, people: &'a Shelf<Responsibility, String>) -> Desk<'a> {
         Desk { agent, policy: &self.policy, people, hears_escalations: self.hears_escalations }
     }
 

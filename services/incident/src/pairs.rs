@@ -3,9 +3,9 @@
 //! The k-th session of a version in a segment is paired with the k-th of the other, each used once, and nothing is
 //! pooled across segments: easy tasks are never weighed against hard ones. Only pairs that differ are evidence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use machine::columns;
+use machine::{Shelf, columns};
 use wire::Timestamp;
 
 use crate::marks::Mark;
@@ -47,7 +47,7 @@ pub(crate) struct Pairs {
     pub(crate) baseline: Option<Target>,
     /// Proven by its service.
     pub(crate) proven: Option<Target>,
-    scores: BTreeMap<Test, Score>,
+    scores: Shelf<Test, Score>,
     /// Latched: these have been decided.
     crossed: BTreeSet<Test>,
 }
@@ -181,7 +181,7 @@ impl Pairs {
     }
 
     fn count_anew(&mut self, versions: &Versions) {
-        let mut scores: BTreeMap<Test, Score> = BTreeMap::new();
+        let mut scores: Shelf<Test, Score> = Shelf::new();
         for target in self.kept() {
             let Some(known) = versions.get(target) else { continue };
             for (candidate, other) in versions.iter().filter(|(candidate, _)| self.compares(*candidate, target)) {

@@ -1,8 +1,6 @@
 //! The versions of an agent that the room has seen, and how their sessions turned out.
 
-use std::collections::BTreeMap;
-
-use machine::columns;
+use machine::{Shelf, columns};
 use serde::{Deserialize, Serialize};
 use wire::{DedupeKey, RecordId, Segment, Timestamp, VersionId};
 
@@ -34,7 +32,7 @@ pub(crate) struct Lane(u64);
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub(crate) struct Versions {
-    known: BTreeMap<Ix, Version>,
+    known: Shelf<Ix, Version>,
     next: u32,
     /// Bytes that the outcomes take: derived.
     size: usize,
@@ -53,15 +51,15 @@ pub(crate) struct Version {
     /// Sessions of it that told whether they succeeded.
     pub(crate) outcomes: u64,
     /// The newest records that told against it, by each criterion.
-    failures: BTreeMap<Criterion, Newest>,
-    lanes: BTreeMap<Criterion, BTreeMap<Lane, Marks>>,
+    failures: Shelf<Criterion, Newest>,
+    lanes: Shelf<Criterion, Shelf<Lane, Marks>>,
 }
 
 columns!(Version { id, starts, last_started, vouched, outcomes, failures, lanes });
 
 /// What of [`Versions`] is stored: the rest follows from it.
 #[derive(Clone, Serialize, Deserialize)]
-struct Stored(BTreeMap<Ix, Version>, u32);
+struct Stored(Shelf<Ix, Version>, u32);
 
 // === impl Lane ===
 
@@ -168,8 +166,8 @@ impl Versions {
 
 impl Version {
     fn new(id: VersionId, at: Timestamp) -> Self {
-        let lanes = BTreeMap::new();
-        Self { id, starts: 0, last_started: at, vouched: None, outcomes: 0, failures: BTreeMap::new(), lanes }
+        let lanes = Shelf::new();
+        Self { id, starts: 0, last_started: at, vouched: None, outcomes: 0, failures: Shelf::new(), lanes }
     }
 
     /// How its session at `place` of a lane turned out.
@@ -195,7 +193,7 @@ impl Version {
     /// What it has shown so far is spent: its sessions keep their places and are evidence of nothing any more.
     pub(crate) fn begin_anew(&mut self) {
         self.failures.clear();
-        self.lanes.values_mut().flat_map(BTreeMap::values_mut).for_each(Marks::erase);
+        self.lanes.values_mut().flat_map(Shelf::values_mut).for_each(Marks::erase);
     }
 
     fn size(&self) -> usize {

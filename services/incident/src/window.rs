@@ -1,7 +1,8 @@
 //! The facts of one stream: by the minute as long as a page looks back, by the quarter of an hour as long as a ticket does.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
+use machine::Shelf;
 use serde::{Deserialize, Serialize};
 use wire::{RecordId, Timestamp};
 
@@ -22,9 +23,9 @@ pub(crate) type Count = (u64, u64);
 #[serde(from = "Stored", into = "Stored")]
 pub(crate) struct Window {
     /// By the minute since the epoch. Only minutes that saw a fact.
-    minutes: BTreeMap<i64, Count>,
+    minutes: Shelf<i64, Count>,
     /// What was before these minutes, by the quarter of an hour since the epoch. A fact is in one of both.
-    quarters: BTreeMap<i64, Count>,
+    quarters: Shelf<i64, Count>,
     /// The newest bad ones.
     failures: VecDeque<(i64, RecordId)>,
     /// A page told of what was before this minute: no ticket tells of it again.
@@ -132,9 +133,9 @@ impl From<Window> for Stored {
 /// No quarter is kept that begins so long before the first minute, so that steps go forward only.
 const QUARTERS_BEFORE: i64 = TICKET_SECONDS_MAX / (60 * QUARTER_MINUTES) + 1;
 
-fn from_steps(first: i64, steps: &[u64]) -> BTreeMap<i64, Count> {
+fn from_steps(first: i64, steps: &[u64]) -> Shelf<i64, Count> {
     let mut place = first;
-    let mut counts = BTreeMap::new();
+    let mut counts = Shelf::new();
     for step in steps.chunks_exact(3) {
         place = place.saturating_add_unsigned(step[0]);
         counts.insert(place, (step[1], step[2]));
@@ -142,7 +143,7 @@ fn from_steps(first: i64, steps: &[u64]) -> BTreeMap<i64, Count> {
     counts
 }
 
-fn to_steps(first: i64, counts: &BTreeMap<i64, Count>) -> Vec<u64> {
+fn to_steps(first: i64, counts: &Shelf<i64, Count>) -> Vec<u64> {
     let mut before = first;
     let mut steps = Vec::with_capacity(3 * counts.len());
     for (place, (n, bad)) in counts {

@@ -16,12 +16,14 @@ mod ledger;
 pub mod mutants;
 pub mod oracle;
 pub mod room;
+mod shelf;
 pub mod standing;
 mod window;
 
 pub use agenda::Agenda;
 pub use fold::{Fold, Folded, WATERMARK_EVERY_S};
 pub use ledger::{Debt, Ledger};
+pub use shelf::Shelf;
 pub use standing::Standing;
 pub use window::WINDOW_OFFSETS;
 

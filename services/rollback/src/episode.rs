@@ -1,7 +1,6 @@
 //! One incident as this room lives it: what was asked, ordered and proposed so far. There is one rollback in it at most.
 
-use std::collections::BTreeMap;
-
+use machine::Shelf;
 use serde::{Deserialize, Serialize};
 use wire::{IncidentId, Level, Mode, RecordId, VersionId};
 
@@ -20,7 +19,7 @@ pub(crate) struct Episode {
     /// A rollback was proposed.
     proposed_rollback: bool,
     /// What was proposed: at most a rollback and each stricter mode once.
-    pub(crate) proposals: BTreeMap<RecordId, Proposal>,
+    pub(crate) proposals: Shelf<RecordId, Proposal>,
 }
 
 /// What a person may accept.
@@ -46,7 +45,7 @@ pub(crate) struct Plan {
 
 impl Episode {
     pub(crate) fn new(incident: IncidentId, level: Level) -> Self {
-        let proposals = BTreeMap::new();
+        let proposals = Shelf::new();
         Self { incident, level, harms: 0, rollback: None, proposed_mode: None, proposed_rollback: false, proposals }
     }
 

@@ -34,7 +34,8 @@ pub struct Rollback {
     in_force: InForce,
     /// The last policy that was refused: its version and what is wrong with it.
     refused: Option<(String, Vec<String>)>,
-    agents: BTreeMap<AgentId, Agent>,
+    /// Boxed: a tree's nodes keep room for more agents than they hold.
+    agents: BTreeMap<AgentId, Box<Agent>>,
     ledger: Ledger,
     /// When an agent's first open order is overdue.
     deadlines: Agenda<AgentId>,
@@ -104,7 +105,7 @@ impl Machine for Rollback {
 
     fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
         let unheard = Agent::default();
-        let known = self.agents.get(agent).unwrap_or(&unheard);
+        let known = self.agents.get(agent).map_or(&unheard, |known| &**known);
         standing::of(known, agent, &self.in_force, self.refused.as_ref(), now)
     }
 
@@ -117,7 +118,7 @@ impl Rollback {
     fn apply_to_agent(&mut self, record: &Record) {
         let key = &record.event.key;
         if !self.agents.contains_key(key) {
-            self.agents.insert(key.clone(), Agent::default());
+            self.agents.insert(key.clone(), Box::default());
         }
         let Self { in_force, agents, ledger, .. } = self;
         let Some(agent) = agents.get_mut(key) else { return };

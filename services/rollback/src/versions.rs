@@ -1,7 +1,6 @@
 //! What is known of an agent's versions: which serves, which may be gone back to, which was taken back.
 
-use std::collections::BTreeMap;
-
+use machine::Shelf;
 use serde::{Deserialize, Serialize};
 use wire::{Layers, Offset, Record, SessionId, Timestamp, VersionId};
 
@@ -15,7 +14,7 @@ pub(crate) const VERSIONS_MAX: usize = 12;
 /// The versions of one agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Versions {
-    known: BTreeMap<VersionId, Version>,
+    known: Shelf<VersionId, Version>,
     /// The version last seen or said to serve. Versions may overlap: this is the latest of them.
     pub(crate) serving: Option<VersionId>,
     /// The version that a person last vouched for.

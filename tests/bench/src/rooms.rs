@@ -23,6 +23,8 @@ const AGENTS: usize = 100_000;
 const SESSIONS_PER_AGENT: usize = 2;
 /// Facts of the longest session that is lived through again: the steady state is measured in minutes, not in hours.
 const SESSION_FACTS_MAX: usize = 60;
+/// Sessions of the fleet after which what is owed comes home.
+const HOME_EVERY_SESSIONS: usize = 100;
 /// Between two sessions of the fleet.
 const SESSION_EVERY_US: i64 = 400_000;
 
@@ -140,15 +142,23 @@ fn take<M: Machine>(driver: &mut Driver<M>, poll: Vec<StoredRecord>) -> u64 {
     driver.fold(count) as u64
 }
 
-/// Lets a fleet live in a fold, and weighs what it left.
+/// Lets a fleet live in a fold, whose decisions come home as they do on a log, and weighs what it left.
 fn lived<M: Machine>(sessions: &[Vec<&Event>]) -> Lived {
     let (fold, counted) = counted(|| {
-        let mut fold = Fold::<M>::new(Partition(0));
-        fleet(sessions, &mut |record| {
-            if Fold::<M>::reads(record.body.kind()) {
-                fold.fold(record);
-            } else {
-                fold.skip(record.offset, record.appended);
+        let (mut fold, mut next, mut home_at) = (Fold::<M>::new(Partition(0)), Offset(0), 0);
+        let mut take = |fold: &mut Fold<M>, appended: Timestamp, event: Event| {
+            let record = Record { partition: Partition(0), offset: next, appended, event };
+            next = next.next();
+            match Fold::<M>::reads(record.body.kind()) {
+                true => drop(fold.fold(&record)),
+                false => fold.skip(record.offset, record.appended),
+            }
+        };
+        fleet(sessions, &mut |nth, appended, event| {
+            take(&mut fold, appended, event);
+            if nth >= home_at {
+                home_at = nth + HOME_EVERY_SESSIONS;
+                fold.owed(appended).iter().for_each(|decision| take(&mut fold, appended, decision.to_event(M::SERVICE)));
             }
         });
         fold
@@ -168,8 +178,7 @@ fn sessions(facts: &[Event]) -> Vec<Vec<&Event>> {
 }
 
 /// Every agent lives through one recorded session after the other, in turn with all others.
-fn fleet(sessions: &[Vec<&Event>], fold: &mut dyn FnMut(&Record)) {
-    let mut offset = 0;
+fn fleet(sessions: &[Vec<&Event>], tell: &mut dyn FnMut(usize, Timestamp, Event)) {
     for nth in 0..AGENTS * SESSIONS_PER_AGENT {
         let (agent, session) = (nth % AGENTS, &sessions[nth % sessions.len()]);
         let key = format!("agent-{agent:06}").into();
@@ -185,8 +194,7 @@ fn fleet(sessions: &[Vec<&Event>], fold: &mut dyn FnMut(&Record)) {
                 subject: Some(format!("session-{nth}").into()),
                 ..(*fact).clone()
             };
-            fold(&Record { partition: Partition(0), offset: Offset(offset), appended: began, event });
-            offset += 1;
+            tell(nth, began, event);
         }
     }
 }
