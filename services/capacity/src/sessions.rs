@@ -5,8 +5,7 @@
 //! log: a platform that tells a session only when it is over is seen to have one at a time. How many sessions one has that
 //! never told a start, nobody knows.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use machine::Shelf;
 use serde::{Deserialize, Serialize};
 use wire::{DedupeKey, SessionId, Timestamp};
 
@@ -27,9 +26,9 @@ pub(crate) struct Sessions {
     /// A start was heard, ever.
     is_told: bool,
     /// The minute in which each was last heard of.
-    heard: BTreeMap<Key, i64>,
+    heard: Shelf<Key, i64>,
     /// The same by time: derived.
-    by_minute: BTreeSet<(i64, Key)>,
+    by_minute: Shelf<(i64, Key), ()>,
 }
 
 /// As it is stored: whether a start was heard, and when each session was last heard of.
@@ -74,14 +73,13 @@ impl Sessions {
     pub(crate) fn end(&mut self, key: Key) {
         if let Some(minute) = self.heard.remove(&key) {
             self.by_minute.remove(&(minute, key));
-            self.give_back();
         }
     }
 
     /// Gives up whatever was not heard of for `timeout_s`.
     pub(crate) fn time_out(&mut self, at: Timestamp, timeout_s: i64) {
         let last = Resolution::Minute.index(at.plus_s(-timeout_s));
-        while self.by_minute.first().is_some_and(|(minute, _)| *minute < last) {
+        while self.by_minute.first_key_value().is_some_and(|((minute, _), ())| *minute < last) {
             self.forget_oldest();
         }
     }
@@ -94,27 +92,19 @@ impl Sessions {
     fn hear(&mut self, key: Key, minute: i64) {
         self.end(key);
         self.heard.insert(key, minute);
-        self.by_minute.insert((minute, key));
+        self.by_minute.insert((minute, key), ());
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.by_minute.pop_first() {
+        if let Some(((_, key), ())) = self.by_minute.pop_first() {
             self.heard.remove(&key);
-            self.give_back();
-        }
-    }
-
-    /// A tree that was emptied keeps its last node; most agents have no session under way most of the time.
-    fn give_back(&mut self) {
-        if self.heard.is_empty() {
-            (self.heard, self.by_minute) = (BTreeMap::new(), BTreeSet::new());
         }
     }
 }
 
 impl From<Stored> for Sessions {
     fn from((is_told, heard): Stored) -> Self {
-        let by_minute = heard.iter().map(|(key, minute)| (*minute, *key)).collect();
+        let by_minute = heard.iter().map(|(key, minute)| ((*minute, *key), ())).collect();
         Self { is_told, heard: heard.into_iter().collect(), by_minute }
     }
 }

@@ -1,8 +1,6 @@
 //! One agent in this room's mind: its sessions, and what each record about them gives rise to.
 
-use std::collections::BTreeMap;
-
-use machine::{Agenda, Debt, Ledger};
+use machine::{Agenda, Debt, Ledger, Shelf};
 use serde::{Deserialize, Serialize};
 use wire::{
     AgentId, Body, EscalationClaimed, EscalationClosed, EscalationOverdue, EscalationRaised, EscalationReturned, OutcomeReported, Record,
@@ -25,15 +23,16 @@ pub(crate) const OPEN_MAX: usize = 1 << 10;
 /// What this room knows about an agent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Agent {
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// In boxes, so that a new one moves little.
+    pub(crate) sessions: Shelf<SessionId, Box<Session>>,
     /// Open escalations, each with its session.
-    pub(crate) open: BTreeMap<RecordId, SessionId>,
+    pub(crate) open: Shelf<RecordId, SessionId>,
     /// When time brings something about for a session with an open escalation.
     due: Agenda<SessionId>,
     /// When a session without one is forgotten.
     idle: Agenda<SessionId>,
     /// Who answers in which role.
-    pub(crate) people: BTreeMap<Responsibility, String>,
+    pub(crate) people: Shelf<Responsibility, String>,
     pub(crate) tally: Tally,
 }
 
@@ -67,7 +66,7 @@ pub(crate) struct Tally {
 pub(crate) struct Desk<'a> {
     pub(crate) agent: &'a AgentId,
     pub(crate) in_force: &'a InForce,
-    pub(crate) people: &'a BTreeMap<Responsibility, String>,
+    pub(crate) people: &'a Shelf<Responsibility, String>,
 }
 
 /// A call with the route that it takes.
@@ -168,7 +167,7 @@ impl Agent {
         }
         let escalation = escalation_id(desk.agent, record);
         let policy = desk.in_force.policy();
-        let episode = session.episode.insert(Episode::open(Opening {
+        let episode = session.episode.insert(Box::new(Episode::open(Opening {
             raised: raised_id(desk.agent, &escalation, 0),
             id: escalation.clone(),
             record,
@@ -176,7 +175,7 @@ impl Agent {
             call,
             route,
             timeout_s: policy.open_timeout_s,
-        }));
+        })));
         session.was_raised = true;
         self.tally.raised += 1;
         self.open.insert(escalation, id.clone());
@@ -185,7 +184,7 @@ impl Agent {
 
     fn ended(&mut self, record: &Record, id: &SessionId, desk: Desk<'_>) -> Option<Debt> {
         let debt = self.close(id, Outcome::Ended, Some(record), desk);
-        self.sessions.get_mut(id).into_iter().for_each(Session::end);
+        self.sessions.get_mut(id).into_iter().for_each(|session| session.end());
         debt
     }
 
@@ -257,7 +256,7 @@ impl Agent {
                 }
                 None => {
                     let episode = self.sessions.get_mut(&id).and_then(|session| session.episode.as_mut());
-                    episode.filter(|episode| episode.next_due().is_some_and(|at| at <= now)).map(Episode::pass);
+                    episode.filter(|episode| episode.next_due().is_some_and(|at| at <= now)).map(|episode| episode.pass());
                     self.arm(&id);
                 }
             }
@@ -301,7 +300,7 @@ impl Agent {
 
     fn arm(&mut self, id: &SessionId) {
         let episode = self.sessions.get(id).and_then(|session| session.episode.as_ref());
-        let due = episode.and_then(Episode::next_due);
+        let due = episode.and_then(|episode| episode.next_due());
         if self.due.get(id) != due {
             self.due.set(id, due);
         }
@@ -322,9 +321,9 @@ impl Agent {
                 };
                 self.forget(&silent);
             }
-            self.sessions.insert(id.clone(), Session::default());
+            self.sessions.insert(id.clone(), Box::default());
         }
-        self.sessions.get(id)
+        self.sessions.get(id).map(Box::as_ref)
     }
 
     fn forget_idle(&mut self, now: Timestamp) {
@@ -401,7 +400,7 @@ impl Agent {
             self.open.remove(&own.id);
         }
         let raises = raises_of(&record.key, escalation, &record.id);
-        session.episode = Some(Episode::adopt(record, body, raises, in_force.policy().open_timeout_s));
+        session.episode = Some(Box::new(Episode::adopt(record, body, raises, in_force.policy().open_timeout_s)));
         session.was_raised = true;
         self.open.insert(escalation.clone(), id.clone());
         self.remind(id, record.appended, in_force);

@@ -24,7 +24,8 @@ pub struct Escalation {
     in_force: InForce,
     /// The last policy that was refused: its version and what is wrong with it.
     refused: Option<(String, Vec<String>)>,
-    agents: BTreeMap<AgentId, Agent>,
+    /// In boxes: a tree has room for eleven entries where there is one.
+    agents: BTreeMap<AgentId, Box<Agent>>,
     /// What is owed and latched.
     ledger: Ledger,
     /// Agents that will owe something by the mere passing of time, and when.
@@ -96,7 +97,7 @@ impl Machine for Escalation {
     }
 
     fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
-        standing::lines(self.agents.get(agent), agent, &self.in_force, self.refused.as_ref(), now)
+        standing::lines(self.agents.get(agent).map(Box::as_ref), agent, &self.in_force, self.refused.as_ref(), now)
     }
 
     fn agents(&self) -> Vec<AgentId> {
@@ -110,7 +111,7 @@ impl Escalation {
         self.pass_time(key, latest(record));
         let Self { in_force, agents, ledger, .. } = self;
         if !agents.contains_key(key) {
-            agents.insert(key.clone(), Agent::default());
+            agents.insert(key.clone(), Box::default());
         }
         let Some(agent) = agents.get_mut(key) else { return };
         if let Body::AccountabilityAssigned(assigned) = &record.body {
@@ -166,7 +167,7 @@ impl Escalation {
     }
 
     fn remind(&mut self, key: &AgentId) {
-        let due = self.agents.get(key).and_then(Agent::next_due);
+        let due = self.agents.get(key).and_then(|agent| agent.next_due());
         if self.agenda.get(key) != due {
             self.agenda.set(key, due);
         }

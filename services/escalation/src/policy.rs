@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::routes::Conditions;
 use crate::signal::Trigger;
-use crate::topics::{Phrases, words};
+use crate::topics::{Phrases, has_words};
 
 /// The policy in force where none was adopted.
 pub const DEFAULT_VERSION: &str = "default";
@@ -174,7 +174,7 @@ fn contradictions(policy: &Policy) -> Vec<String> {
     for topic in policy.topics.iter().filter(|topic| topic.phrases.is_empty() && topic.name != SECURITY) {
         faults.push(format!("topics: `{}` has no phrase, so nothing would ever touch it", topic.name));
     }
-    let wordless = |list: &[String]| list.iter().any(|phrase| words(phrase).is_empty());
+    let wordless = |list: &[String]| list.iter().any(|phrase| !has_words(phrase));
     for topic in policy.topics.iter().filter(|topic| wordless(&topic.phrases)) {
         faults.push(format!("topics: a phrase of `{}` holds no word", topic.name));
     }
@@ -336,7 +336,7 @@ impl InForce {
 
     /// Whether an agent says that it cannot go on.
     pub(crate) fn gives_up(&self, text: &str) -> bool {
-        !self.0.gives_up.found_in(text).is_empty()
+        self.0.gives_up.are_in(text)
     }
 }
 

@@ -6,6 +6,7 @@
 //! from the crate `vader_sentiment`. The crate's own scorer is not called: it adds up what it finds in the order of a
 //! randomly seeded hash map, so that two processes may disagree about the same text, and a replay with them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -103,7 +104,7 @@ static SHIFTS: LazyLock<BTreeMap<&str, f64>> = LazyLock::new(|| {
 /// The words of a text, without the punctuation around them.
 struct Words<'a> {
     words: Vec<&'a str>,
-    lower: Vec<String>,
+    lower: Vec<Cow<'a, str>>,
     /// Some words stand in capitals, and others do not.
     capitals_differ: bool,
 }
@@ -114,15 +115,11 @@ impl<'a> Words<'a> {
     fn of(text: &'a str) -> Self {
         let words: Vec<&str> = text.split_whitespace().map(bare).collect();
         let in_capitals = words.iter().filter(|word| is_upper(word)).count();
-        Self {
-            lower: words.iter().map(|word| word.to_lowercase()).collect(),
-            capitals_differ: in_capitals > 0 && in_capitals < words.len(),
-            words,
-        }
+        Self { lower: words.iter().map(|word| lower(word)).collect(), capitals_differ: in_capitals > 0 && in_capitals < words.len(), words }
     }
 
     fn say_something(&self) -> bool {
-        self.lower.iter().any(|word| word.chars().any(char::is_alphabetic) || VALENCES.contains_key(word))
+        self.lower.iter().any(|word| word.chars().any(char::is_alphabetic) || VALENCES.contains_key(word.as_ref()))
     }
 
     fn compound(&self, text: &str) -> f64 {
@@ -140,10 +137,10 @@ impl<'a> Words<'a> {
 
     fn valence(&self, at: usize) -> f64 {
         let is_kind_of = self.is(at, "kind") && self.is(at + 1, "of");
-        if SHIFTS.contains_key(self.lower[at].as_str()) || is_kind_of {
+        if SHIFTS.contains_key(self.lower[at].as_ref()) || is_kind_of {
             return 0.0;
         }
-        let Some(plain) = VALENCES.get(&self.lower[at]).copied() else { return 0.0 };
+        let Some(plain) = VALENCES.get(self.lower[at].as_ref()).copied() else { return 0.0 };
         let mut valence = self.under_no(at, plain);
         if is_upper(self.words[at]) && self.capitals_differ {
             valence += if valence > 0.0 { CAPITALS } else { -CAPITALS };
@@ -173,7 +170,7 @@ impl<'a> Words<'a> {
 
     /// By how much the word at `at` shifts a valence after it.
     fn shift(&self, at: usize, valence: f64) -> f64 {
-        let Some(shift) = SHIFTS.get(self.lower[at].as_str()) else { return 0.0 };
+        let Some(shift) = SHIFTS.get(self.lower[at].as_ref()) else { return 0.0 };
         let shift = if valence < 0.0 { -shift } else { *shift };
         match is_upper(self.words[at]) && self.capitals_differ {
             true if valence > 0.0 => shift + CAPITALS,
@@ -218,12 +215,15 @@ impl<'a> Words<'a> {
     }
 
     fn is_known(&self, at: usize) -> bool {
-        VALENCES.contains_key(&self.lower[at])
+        VALENCES.contains_key(self.lower[at].as_ref())
     }
 }
 
 /// The text with a description for each emoji.
-fn described(text: &str) -> String {
+fn described(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
     let mut told = String::with_capacity(text.len());
     for letter in text.chars() {
         match EMOJI_LEXICON.get(letter.encode_utf8(&mut [0; 4]) as &str) {
@@ -236,7 +236,12 @@ fn described(text: &str) -> String {
             None => told.push(letter),
         }
     }
-    told
+    Cow::Owned(told)
+}
+
+fn lower(word: &str) -> Cow<'_, str> {
+    let is_lower = word.bytes().all(|letter| letter.is_ascii() && !letter.is_ascii_uppercase());
+    if is_lower { Cow::Borrowed(word) } else { Cow::Owned(word.to_lowercase()) }
 }
 
 /// A word without the punctuation around it; what is too short for a word may be a face, and stays.

@@ -27,7 +27,7 @@ pub(crate) struct Session {
     confidence: Option<f64>,
     work: Work,
     /// The open escalation.
-    pub(crate) episode: Option<Episode>,
+    pub(crate) episode: Option<Box<Episode>>,
     /// The last one that closed: what still comes of it opens nothing.
     pub(crate) closed: Option<RecordId>,
     /// Whether one was ever raised.

@@ -3,65 +3,77 @@
 //! Phrases come from the policy. A text is only ever compared with them: nothing of it is kept, and nothing in it can
 //! name a topic of its own.
 
-use std::collections::BTreeMap;
+use aho_corasick::AhoCorasick;
 
-/// Phrases, by their first word, each with what it stands for.
-#[derive(Clone, Debug, Default)]
+/// Phrases, each with what it stands for.
+#[derive(Clone, Debug)]
 pub(crate) struct Phrases {
-    by_first: BTreeMap<String, Vec<(Vec<String>, usize)>>,
+    /// All at once (A. Aho and M. Corasick, *Efficient string matching*, CACM 18, 1975), each as [`spaced`] out.
+    spaced: AhoCorasick,
+    /// The list of each.
+    lists: Vec<usize>,
 }
 
 // === impl Phrases ===
 
 impl Phrases {
-    /// The phrases of `lists`; what is found is told as the place of its list.
+    /// The phrases of `lists`; what is found is told as the place of its list. A phrase without words is found nowhere.
     pub(crate) fn of<'a>(lists: impl IntoIterator<Item = &'a [String]>) -> Self {
-        let mut by_first: BTreeMap<String, Vec<(Vec<String>, usize)>> = BTreeMap::new();
-        for (place, phrases) in lists.into_iter().enumerate() {
-            for phrase in phrases {
-                let mut words = words(phrase).into_iter();
-                if let Some(first) = words.next() {
-                    by_first.entry(first).or_default().push((words.collect(), place));
-                }
-            }
-        }
-        Self { by_first }
+        let lists = lists.into_iter().enumerate();
+        let phrases = lists.flat_map(|(place, phrases)| phrases.iter().map(move |phrase| (spaced(phrase), place)));
+        let (phrases, lists): (Vec<String>, Vec<usize>) = phrases.filter(|(phrase, _)| has_words(phrase)).unzip();
+        let spaced = AhoCorasick::new(&phrases).expect("the phrases of a policy are far fewer than there is room for");
+        Self { spaced, lists }
     }
 
     /// The places of the lists of which a phrase stands in `text`, in order.
     pub(crate) fn found_in(&self, text: &str) -> Vec<usize> {
-        if self.by_first.is_empty() {
-            return Vec::new();
-        }
-        let words = words(text);
-        let starts = words.iter().enumerate().filter_map(|(at, word)| Some((&words[at + 1..], self.by_first.get(word)?)));
-        let mut found: Vec<usize> = starts
-            .flat_map(|(after, phrases)| phrases.iter().filter(|(rest, _)| after.starts_with(rest)).map(|(_, place)| *place))
-            .collect();
+        let text = spaced(text);
+        let mut found: Vec<usize> = self.spaced.find_overlapping_iter(&text).map(|phrase| self.lists[phrase.pattern()]).collect();
         found.sort_unstable();
         found.dedup();
         found
     }
+
+    /// Whether any phrase stands in `text`.
+    pub(crate) fn are_in(&self, text: &str) -> bool {
+        self.spaced.is_match(&spaced(text))
+    }
 }
 
-/// The words of a text in lower case. An apostrophe inside a word is left out, so that `can't` and `cant` are one; a
-/// letter of a script that sets no spaces between words is a word by itself.
-pub(crate) fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
+/// Whether there is a word in a text.
+pub(crate) fn has_words(text: &str) -> bool {
+    spaced(text).len() > 1
+}
+
+/// The words of a text in lower case, a space before and after each. An apostrophe inside a word is left out, so that
+/// `can't` and `cant` are one; a letter of a script that sets no spaces between words is a word by itself.
+fn spaced(text: &str) -> String {
+    let mut spaced = String::with_capacity(text.len() + 2);
+    spaced.push(' ');
     for letter in text.chars() {
         match letter {
+            'a'..='z' | '0'..='9' => spaced.push(letter),
+            'A'..='Z' => spaced.push(letter.to_ascii_lowercase()),
             '\'' | '\u{2019}' => {}
+            '\0'..='\x7f' => end_word(&mut spaced),
             letter if stands_alone(letter) => {
-                words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)));
-                words.push(letter.to_string());
+                end_word(&mut spaced);
+                spaced.push(letter);
+                end_word(&mut spaced);
             }
-            letter if letter.is_alphanumeric() => word.extend(letter.to_lowercase()),
-            _ => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            letter if letter.is_alphanumeric() => spaced.extend(letter.to_lowercase()),
+            _ => end_word(&mut spaced),
         }
     }
-    words.extend((!word.is_empty()).then_some(word));
-    words
+    end_word(&mut spaced);
+    spaced
+}
+
+fn end_word(spaced: &mut String) {
+    if !spaced.ends_with(' ') {
+        spaced.push(' ');
+    }
 }
 
 /// Han, Hiragana, Katakana.
@@ -105,5 +117,19 @@ mod tests {
         let phrases = Phrases::of(lists.iter().map(Vec::as_slice));
         assert_eq!(phrases.found_in("GDPR! My lawyer will see you in court"), [0, 2]);
         assert_eq!(phrases.found_in(""), Vec::<usize>::new());
+        assert!(phrases.are_in("hacked") && !phrases.are_in("hack"));
+    }
+
+    #[test]
+    fn a_phrase_is_found_after_another_that_ends_in_its_first_word() {
+        let lists = [vec!["talk to a human".to_owned()], vec!["human please".to_owned()], vec!["human".to_owned()]];
+        assert_eq!(Phrases::of(lists.iter().map(Vec::as_slice)).found_in("let me talk to a human, please"), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_phrase_without_words_is_found_nowhere() {
+        assert!(!has_words("...'") && has_words("1"));
+        let phrases = Phrases::of([["?!".to_owned()].as_slice()]);
+        assert!(!phrases.are_in("?!") && !phrases.are_in("") && !phrases.are_in("what"));
     }
 }

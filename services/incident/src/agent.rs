@@ -36,7 +36,7 @@ pub(crate) struct Agent {
     pub(crate) escalations: Escalations,
     pub(crate) loops: Loops,
     pub(crate) signatures: Signatures,
-    pub(crate) episode: Option<Episode>,
+    pub(crate) episode: Option<Box<Episode>>,
     /// The incidents that were closed last: a repeated record opens none of them again.
     closed: VecDeque<IncidentId>,
     pub(crate) people: Shelf<Responsibility, String>,
@@ -354,7 +354,7 @@ impl Agent {
         }
         let (episode, debt) = Episode::open(finding, trigger, desk);
         self.tally.incidents += 1;
-        self.episode = Some(episode);
+        self.episode = Some(Box::new(episode));
         Some(debt)
     }
 
@@ -383,7 +383,7 @@ impl Agent {
                 if let Some((left, told)) = left {
                     debts.extend(told);
                     self.tally.incidents += 1;
-                    self.episode = Some(left);
+                    self.episode = Some(Box::new(left));
                 }
             }
             Recovery::Over => {

@@ -2,9 +2,7 @@
 //!
 //! Arguments are compared by a digest, and only where the platform tells them: absent ones are not the same ones.
 
-use std::collections::BTreeMap;
-
-use machine::columns;
+use machine::{Shelf, columns};
 use wire::RecordId;
 
 use crate::policy::Policy;
@@ -22,7 +20,7 @@ const EVIDENCE_MAX: usize = 3;
 /// The calls of one agent's sessions under way.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Loops {
-    sessions: BTreeMap<Key, Calls>,
+    sessions: Shelf<Key, Calls>,
     next: u64,
     /// Calls that told their arguments, and calls that did not.
     pub(crate) compared: u64,
@@ -115,8 +113,11 @@ impl Calls {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
+
     use wire::SessionId;
+
+    use super::*;
 
     #[test]
     fn the_twelfth_same_call_is_a_loop_and_so_is_every_one_after_it() {

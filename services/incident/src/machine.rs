@@ -233,7 +233,7 @@ fn come_home(known: &mut Agent, record: &Record, ledger: &mut Ledger) {
                 return;
             }
             match &mut known.episode {
-                None => known.episode = Some(Episode::adopt(record.id.clone(), opened, at)),
+                None => known.episode = Some(Box::new(Episode::adopt(record.id.clone(), opened, at))),
                 Some(episode) => rebind(episode, record, opened, ledger),
             }
         }

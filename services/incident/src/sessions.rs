@@ -5,9 +5,9 @@
 //! show its failures first, and the pairs would compare one version's quick sessions with the other's slow ones: with
 //! 40 sessions at once the rate of false alarms was simulated at 37 % instead of 1 %.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
-use machine::columns;
+use machine::{Shelf, columns};
 use serde::{Deserialize, Serialize};
 use wire::{RecordId, SessionId, Timestamp};
 
@@ -31,19 +31,19 @@ pub(crate) struct Key(u64);
 #[serde(from = "Stored", into = "Stored")]
 pub(crate) struct Sessions {
     /// By the order of their start.
-    started: BTreeMap<u64, Session>,
+    started: Shelf<u64, Session>,
     next: u64,
     recent: VecDeque<(Key, Ix)>,
     /// Where each stands in `started`: derived.
-    place_of: BTreeMap<Key, u64>,
+    place_of: Shelf<Key, u64>,
     /// Per version, the sessions that were not released yet: derived.
-    waiting: BTreeMap<Ix, Queue>,
+    waiting: Shelf<Ix, Queue>,
 }
 
 /// Sessions of one version that were not released yet, and how many of them have told their outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Queue {
-    places: BTreeSet<u64>,
+    places: Shelf<u64, ()>,
     good: u64,
     bad: u64,
 }
@@ -118,7 +118,7 @@ impl Sessions {
         let session = Session { key, version, lane, began, due: until, until, ended: false, released: false, told, vitals };
         self.started.insert(place, session);
         self.place_of.insert(key, place);
-        self.waiting.entry(version).or_default().places.insert(place);
+        self.waiting.entry(version).or_default().places.insert(place, ());
         true
     }
 
@@ -181,14 +181,14 @@ impl Sessions {
 
     /// The earliest deadline that would release a session, and its version.
     pub(crate) fn next_due(&self) -> Option<(Timestamp, Ix)> {
-        self.waiting.iter().filter_map(|(version, queue)| Some((self.started[queue.places.first()?].due, *version))).min()
+        self.waiting.iter().filter_map(|(version, queue)| Some((self.started[queue.places.first_key_value()?.0].due, *version))).min()
     }
 
     /// Takes the version's earliest unreleased session if it is settled at `at`. `whole`: an outcome alone is not
     /// enough, the session must have ended too.
     pub(crate) fn release(&mut self, version: Ix, at: Timestamp, whole: bool) -> Option<Session> {
         let queue = self.waiting.get_mut(&version)?;
-        let place = *queue.places.first()?;
+        let place = *queue.places.first_key_value()?.0;
         let session = self.started.get_mut(&place).expect("who waits is started");
         if !session.is_settled(at, whole) {
             return None;
@@ -289,10 +289,10 @@ struct Stored(u64, VecDeque<(Key, Ix)>, Vec<(u64, Session)>);
 
 impl From<Stored> for Sessions {
     fn from(Stored(next, recent, sessions): Stored) -> Self {
-        let mut waiting: BTreeMap<Ix, Queue> = BTreeMap::new();
+        let mut waiting: Shelf<Ix, Queue> = Shelf::new();
         for (place, session) in sessions.iter().filter(|(_, session)| !session.released) {
             let queue = waiting.entry(session.version).or_default();
-            queue.places.insert(*place);
+            queue.places.insert(*place, ());
             queue.count(session.told.success, true);
         }
         let place_of = sessions.iter().map(|(place, session)| (session.key, *place)).collect();

@@ -1,9 +1,9 @@
 //! Deadlines as state: who falls due when, ordered by time.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 use wire::Timestamp;
+
+use crate::Shelf;
 
 /// At most one deadline per key. Asking what is due touches only what is due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,9 +13,9 @@ use wire::Timestamp;
     bound(serialize = "K: Clone + Ord + Serialize", deserialize = "K: Clone + Ord + Deserialize<'de>")
 )]
 pub struct Agenda<K: Clone + Ord> {
-    due_at: BTreeMap<K, Timestamp>,
+    due_at: Shelf<K, Timestamp>,
     /// The same by time. Every entry has a key: one without lies before all keys of its time, to begin a search at.
-    by_time: BTreeSet<(Timestamp, Option<K>)>,
+    by_time: Shelf<(Timestamp, Option<K>), ()>,
 }
 
 // === impl Agenda ===
@@ -28,7 +28,7 @@ impl<K: Clone + Ord> Agenda<K> {
         }
         if let Some(due) = due {
             self.due_at.insert(key.clone(), due);
-            self.by_time.insert((due, Some(key.clone())));
+            self.by_time.insert((due, Some(key.clone())), ());
         }
     }
 
@@ -39,18 +39,18 @@ impl<K: Clone + Ord> Agenda<K> {
 
     /// The earliest deadline.
     pub fn first(&self) -> Option<Timestamp> {
-        self.by_time.first().map(|(due, _)| *due)
+        self.by_time.first_key_value().map(|((due, _), ())| *due)
     }
 
     /// The earliest deadline after `time`.
     pub fn first_after(&self, time: Timestamp) -> Option<Timestamp> {
         let next = Timestamp(time.0.checked_add(1)?);
-        self.by_time.range((next, None)..).next().map(|(due, _)| *due)
+        self.by_time.range((next, None)..).next().map(|((due, _), ())| *due)
     }
 
     /// Every key whose deadline is at or before `now`, earliest first.
     pub fn due(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, &K)> {
-        self.by_time.iter().take_while(move |(due, _)| *due <= now).filter_map(|(due, key)| Some((*due, key.as_ref()?)))
+        self.by_time.keys().take_while(move |(due, _)| *due <= now).filter_map(|(due, key)| Some((*due, key.as_ref()?)))
     }
 
     /// Keys with a deadline.
@@ -66,7 +66,7 @@ impl<K: Clone + Ord> Agenda<K> {
 
 impl<K: Clone + Ord> Default for Agenda<K> {
     fn default() -> Self {
-        Self { due_at: BTreeMap::new(), by_time: BTreeSet::new() }
+        Self { due_at: Shelf::new(), by_time: Shelf::new() }
     }
 }
 

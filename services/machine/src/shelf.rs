@@ -1,34 +1,45 @@
-//! A map of few entries: one sorted list, without the room that a tree's nodes keep for more.
+//! A map that is small as long as it holds little: a sorted list first, a tree once there is more.
 //!
-//! A node of [`std::collections::BTreeMap`] has places for eleven entries, and its first one takes them all. An agent has
-//! one version or two, one open window of a length, no incident: as trees they are most of its memory. The face is that
-//! of the tree, as far as the rooms use it, and so is the form in a snapshot.
+//! A node of [`BTreeMap`] has places for eleven entries, and its first one takes them all. An agent has one version or two,
+//! one session under way, no incident: as trees they are most of its memory. The face is that of the tree, as far as the
+//! rooms use it, and so is the form in a snapshot.
 
 use std::borrow::Borrow;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 use std::iter::Map;
 use std::marker::PhantomData;
 use std::ops::{Bound, Index, RangeBounds};
-use std::slice;
+use std::{slice, vec};
 
+use either::Either::{self, Left, Right};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Up to so many entries the list grows one by one; beyond, it doubles, so that adding stays cheap.
+/// Up to so many entries a list grows one by one; beyond, it doubles, so that adding stays cheap.
 const EXACT_MAX: usize = 8;
+/// Entries of a list. To add one moves those behind it: more stand in a tree.
+const LIST_MAX: usize = 32;
+/// A tree of so few entries becomes a list again. It lies below the other, so that one entry more or less moves nothing.
+const TREE_MIN: usize = 16;
 
-/// Entries in the order of their keys. Finding one costs the logarithm of their number, adding or removing one moves those
-/// behind it: it is for some dozens of entries, and for more only where they come and go at the ends.
-#[derive(Clone, PartialEq, Eq)]
+/// Entries in the order of their keys. A set is one whose values are `()`.
+#[derive(Clone)]
 pub struct Shelf<K, V> {
-    entries: Vec<(K, V)>,
+    entries: Entries<K, V>,
+}
+
+#[derive(Clone)]
+enum Entries<K, V> {
+    List(Vec<(K, V)>),
+    /// In a box, so that a shelf is no larger for what few of them are.
+    Tree(Box<BTreeMap<K, V>>),
 }
 
 /// The place of a key, taken or free.
 pub struct Entry<'a, K, V> {
     shelf: &'a mut Shelf<K, V>,
     key: K,
-    place: Result<usize, usize>,
 }
 
 // === impl Shelf ===
@@ -36,7 +47,7 @@ pub struct Entry<'a, K, V> {
 impl<K: Ord, V> Shelf<K, V> {
     /// An empty one, which takes no memory.
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Entries::List(Vec::new()) }
     }
 
     /// The value of a key.
@@ -44,7 +55,10 @@ impl<K: Ord, V> Shelf<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.place(key).ok().map(|place| &self.entries[place].1)
+        match &self.entries {
+            Entries::List(list) => place(list, key).ok().map(|place| &list[place].1),
+            Entries::Tree(tree) => tree.get(key),
+        }
     }
 
     /// The value of a key, to be changed.
@@ -52,7 +66,10 @@ impl<K: Ord, V> Shelf<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.place(key).ok().map(|place| &mut self.entries[place].1)
+        match &mut self.entries {
+            Entries::List(list) => place(list, key).ok().map(|place| &mut list[place].1),
+            Entries::Tree(tree) => tree.get_mut(key),
+        }
     }
 
     /// Whether there is such a key.
@@ -60,17 +77,21 @@ impl<K: Ord, V> Shelf<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.place(key).is_ok()
+        self.get(key).is_some()
     }
 
     /// Sets the value of a key; returns the one before.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        match self.place(&key) {
-            Ok(place) => Some(std::mem::replace(&mut self.entries[place].1, value)),
-            Err(place) => {
-                self.put(place, key, value);
-                None
-            }
+        self.make_room(&key);
+        match &mut self.entries {
+            Entries::List(list) => match place(list, &key) {
+                Ok(place) => Some(std::mem::replace(&mut list[place].1, value)),
+                Err(free) => {
+                    put(list, free, key, value);
+                    None
+                }
+            },
+            Entries::Tree(tree) => tree.insert(key, value),
         }
     }
 
@@ -79,130 +100,148 @@ impl<K: Ord, V> Shelf<K, V> {
     where
         K: Borrow<Q>,
     {
-        let place = self.place(key).ok()?;
-        let (_, value) = self.entries.remove(place);
+        let removed = match &mut self.entries {
+            Entries::List(list) => place(list, key).ok().map(|place| list.remove(place).1),
+            Entries::Tree(tree) => tree.remove(key),
+        };
         self.give_back();
-        Some(value)
+        removed
     }
 
     /// The place of a key, to be filled if it is free.
     pub fn entry(&mut self, key: K) -> Entry<'_, K, V> {
-        let place = self.place(&key);
-        Entry { shelf: self, key, place }
+        Entry { shelf: self, key }
     }
 
     /// Takes the first entry away.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
-        let first = (!self.entries.is_empty()).then(|| self.entries.remove(0));
+        let first = match &mut self.entries {
+            Entries::List(list) => (!list.is_empty()).then(|| list.remove(0)),
+            Entries::Tree(tree) => tree.pop_first(),
+        };
         self.give_back();
         first
     }
 
     /// Keeps the entries that `keep` says.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain_mut(|(key, value)| keep(key, value));
+        match &mut self.entries {
+            Entries::List(list) => list.retain_mut(|(key, value)| keep(key, value)),
+            Entries::Tree(tree) => tree.retain(|key, value| keep(key, value)),
+        }
         self.give_back();
     }
 
     /// Takes all entries away.
     pub fn clear(&mut self) {
-        self.entries = Vec::new();
+        *self = Self::new();
     }
 
-    /// The entries whose keys lie in a range.
+    /// The entries whose keys lie in a range, which must not end before it starts.
     pub fn range(&self, range: impl RangeBounds<K>) -> impl DoubleEndedIterator<Item = (&K, &V)> + Clone {
+        let list = match &self.entries {
+            Entries::Tree(tree) => return Right(tree.range(range)),
+            Entries::List(list) => list,
+        };
         let first = match range.start_bound() {
             Bound::Unbounded => 0,
-            Bound::Included(start) => self.entries.partition_point(|(key, _)| key < start),
-            Bound::Excluded(start) => self.entries.partition_point(|(key, _)| key <= start),
+            Bound::Included(start) => list.partition_point(|(key, _)| key < start),
+            Bound::Excluded(start) => list.partition_point(|(key, _)| key <= start),
         };
         let end = match range.end_bound() {
-            Bound::Unbounded => self.entries.len(),
-            Bound::Included(end) => self.entries.partition_point(|(key, _)| key <= end),
-            Bound::Excluded(end) => self.entries.partition_point(|(key, _)| key < end),
+            Bound::Unbounded => list.len(),
+            Bound::Included(end) => list.partition_point(|(key, _)| key <= end),
+            Bound::Excluded(end) => list.partition_point(|(key, _)| key < end),
         };
-        self.entries[first..end.max(first)].iter().map(|(key, value)| (key, value))
+        Left(list[first..end].iter().map(both))
     }
 
-    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
-    where
-        K: Borrow<Q>,
-    {
-        // The newest key is asked for most, and new ones come at the end.
-        match self.entries.last().map(|(last, _)| last.borrow().cmp(key)) {
-            None | Some(std::cmp::Ordering::Less) => Err(self.entries.len()),
-            Some(std::cmp::Ordering::Equal) => Ok(self.entries.len() - 1),
-            Some(std::cmp::Ordering::Greater) => self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key)),
+    /// A list that is full becomes a tree before a key comes that it does not have.
+    fn make_room(&mut self, key: &K) {
+        if let Entries::List(list) = &mut self.entries
+            && list.len() == LIST_MAX
+            && place(list, key).is_err()
+        {
+            self.entries = Entries::Tree(Box::new(std::mem::take(list).into_iter().collect()));
         }
     }
 
-    fn put(&mut self, place: usize, key: K, value: V) {
-        if self.entries.len() == self.entries.capacity() && self.entries.len() < EXACT_MAX {
-            self.entries.reserve_exact(1);
+    /// What is small again takes little memory again.
+    fn give_back(&mut self) {
+        match &mut self.entries {
+            Entries::List(list) if list.capacity() >= 4 * list.len().max(1) => list.shrink_to_fit(),
+            Entries::Tree(tree) if tree.len() <= TREE_MIN => {
+                self.entries = Entries::List(std::mem::take(tree.as_mut()).into_iter().collect());
+            }
+            _ => {}
         }
-        self.entries.insert(place, (key, value));
     }
 }
 
 impl<K, V> Shelf<K, V> {
     /// Entries.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        match &self.entries {
+            Entries::List(list) => list.len(),
+            Entries::Tree(tree) => tree.len(),
+        }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// The first entry.
     pub fn first_key_value(&self) -> Option<(&K, &V)> {
-        self.entries.first().map(|(key, value)| (key, value))
+        self.iter().next()
     }
 
     /// The last entry.
     pub fn last_key_value(&self) -> Option<(&K, &V)> {
-        self.entries.last().map(|(key, value)| (key, value))
+        self.iter().next_back()
     }
 
     /// All entries, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(key, value)| (key, value))
+        self.into_iter()
     }
 
     /// All entries, in order, their values to be changed.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&K, &mut V)> + ExactSizeIterator {
-        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+        self.into_iter()
     }
 
     /// All keys, in order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(key, _)| key)
+        self.iter().map(|(key, _)| key)
     }
 
     /// All values, in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + ExactSizeIterator + Clone {
-        self.entries.iter().map(|(_, value)| value)
+        self.iter().map(|(_, value)| value)
     }
 
     /// All values, in the order of their keys, to be changed.
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> + ExactSizeIterator {
-        self.entries.iter_mut().map(|(_, value)| value)
-    }
-
-    /// Memory that most of the list does not use any more goes back.
-    fn give_back(&mut self) {
-        if self.entries.capacity() >= 4 * self.entries.len().max(1) {
-            self.entries.shrink_to_fit();
-        }
+        self.iter_mut().map(|(_, value)| value)
     }
 }
 
 impl<K, V> Default for Shelf<K, V> {
     fn default() -> Self {
-        Self { entries: Vec::new() }
+        Self { entries: Entries::List(Vec::new()) }
     }
 }
+
+/// Two hold the same whatever holds it.
+impl<K: PartialEq, V: PartialEq> PartialEq for Shelf<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl<K: Eq, V: Eq> Eq for Shelf<K, V> {}
 
 impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Shelf<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,28 +259,41 @@ impl<K: Ord, V> FromIterator<(K, V)> for Shelf<K, V> {
 
 impl<K, V> IntoIterator for Shelf<K, V> {
     type Item = (K, V);
-    type IntoIter = std::vec::IntoIter<(K, V)>;
+    type IntoIter = Either<vec::IntoIter<(K, V)>, btree_map::IntoIter<K, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+        match self.entries {
+            Entries::List(list) => Left(list.into_iter()),
+            Entries::Tree(tree) => Right((*tree).into_iter()),
+        }
     }
 }
 
+/// The entries of a list, as a tree tells its own.
+type Listed<'a, K, V> = Map<slice::Iter<'a, (K, V)>, fn(&'a (K, V)) -> (&'a K, &'a V)>;
+type ListedMut<'a, K, V> = Map<slice::IterMut<'a, (K, V)>, fn(&'a mut (K, V)) -> (&'a K, &'a mut V)>;
+
 impl<'a, K, V> IntoIterator for &'a Shelf<K, V> {
     type Item = (&'a K, &'a V);
-    type IntoIter = Map<slice::Iter<'a, (K, V)>, fn(&'a (K, V)) -> (&'a K, &'a V)>;
+    type IntoIter = Either<Listed<'a, K, V>, btree_map::Iter<'a, K, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.iter().map(|(key, value)| (key, value))
+        match &self.entries {
+            Entries::List(list) => Left(list.iter().map(both)),
+            Entries::Tree(tree) => Right(tree.iter()),
+        }
     }
 }
 
 impl<'a, K, V> IntoIterator for &'a mut Shelf<K, V> {
     type Item = (&'a K, &'a mut V);
-    type IntoIter = Map<slice::IterMut<'a, (K, V)>, fn(&'a mut (K, V)) -> (&'a K, &'a mut V)>;
+    type IntoIter = Either<ListedMut<'a, K, V>, btree_map::IterMut<'a, K, V>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+        match &mut self.entries {
+            Entries::List(list) => Left(list.iter_mut().map(|(key, value)| (&*key, value))),
+            Entries::Tree(tree) => Right(tree.iter_mut()),
+        }
     }
 }
 
@@ -267,13 +319,13 @@ impl<K: Serialize, V: Serialize> Serialize for Shelf<K, V> {
 
 impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Shelf<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Entries(PhantomData))
+        deserializer.deserialize_map(Stored(PhantomData))
     }
 }
 
-struct Entries<K, V>(PhantomData<(K, V)>);
+struct Stored<K, V>(PhantomData<(K, V)>);
 
-impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for Entries<K, V> {
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for Stored<K, V> {
     type Value = Shelf<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -294,12 +346,18 @@ impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for Entri
 impl<'a, K: Ord, V> Entry<'a, K, V> {
     /// The value that is there, or the one that is made now.
     pub fn or_insert_with(self, make: impl FnOnce() -> V) -> &'a mut V {
-        let Self { shelf, key, place } = self;
-        let place = place.unwrap_or_else(|free| {
-            shelf.put(free, key, make());
-            free
-        });
-        &mut shelf.entries[place].1
+        let Self { shelf, key } = self;
+        shelf.make_room(&key);
+        match &mut shelf.entries {
+            Entries::List(list) => {
+                let place = place(list, &key).unwrap_or_else(|free| {
+                    put(list, free, key, make());
+                    free
+                });
+                &mut list[place].1
+            }
+            Entries::Tree(tree) => tree.entry(key).or_insert_with(make),
+        }
     }
 
     /// The value that is there, or this one.
@@ -316,10 +374,29 @@ impl<'a, K: Ord, V> Entry<'a, K, V> {
     }
 }
 
+/// Where a key stands in a list, or would.
+fn place<K: Ord + Borrow<Q>, V, Q: Ord + ?Sized>(list: &[(K, V)], key: &Q) -> Result<usize, usize> {
+    // The newest key is asked for most, and new ones come at the end.
+    match list.last().map(|(last, _)| last.borrow().cmp(key)) {
+        None | Some(std::cmp::Ordering::Less) => Err(list.len()),
+        Some(std::cmp::Ordering::Equal) => Ok(list.len() - 1),
+        Some(std::cmp::Ordering::Greater) => list.binary_search_by(|(known, _)| known.borrow().cmp(key)),
+    }
+}
+
+fn put<K, V>(list: &mut Vec<(K, V)>, place: usize, key: K, value: V) {
+    if list.len() == list.capacity() && list.len() < EXACT_MAX {
+        list.reserve_exact(1);
+    }
+    list.insert(place, (key, value));
+}
+
+fn both<K, V>((key, value): &(K, V)) -> (&K, &V) {
+    (key, value)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -331,16 +408,16 @@ mod tests {
         Remove(u8),
         Count(u8),
         PopFirst,
-        RetainOdd,
+        Thin(u8),
     }
 
     fn deed() -> impl Strategy<Value = Deed> {
         prop_oneof![
-            6 => (0..24_u8, any::<u8>()).prop_map(|(key, value)| Deed::Insert(key, value)),
-            3 => (0..24_u8).prop_map(Deed::Remove),
-            3 => (0..24_u8).prop_map(Deed::Count),
+            9 => (0..64_u8, any::<u8>()).prop_map(|(key, value)| Deed::Insert(key, value)),
+            3 => (0..64_u8).prop_map(Deed::Remove),
+            3 => (0..64_u8).prop_map(Deed::Count),
             1 => Just(Deed::PopFirst),
-            1 => Just(Deed::RetainOdd),
+            1 => (2..6_u8).prop_map(Deed::Thin),
         ]
     }
 
@@ -348,7 +425,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn whatever_is_done_to_it_it_is_what_a_tree_would_be(deeds in prop::collection::vec(deed(), 0..60), from in 0..24_u8, to in 0..24_u8) {
+        fn whatever_is_done_to_it_it_is_what_a_tree_would_be(deeds in prop::collection::vec(deed(), 0..200), from in 0..64_u8, to in 0..64_u8) {
             let (mut shelf, mut tree) = (Shelf::new(), BTreeMap::new());
             for deed in deeds {
                 match deed {
@@ -359,13 +436,15 @@ mod tests {
                         (*kept, *known) = (kept.wrapping_add(1), known.wrapping_add(1));
                     }
                     Deed::PopFirst => prop_assert_eq!(shelf.pop_first(), tree.pop_first()),
-                    Deed::RetainOdd => {
-                        shelf.retain(|key, _| key % 2 == 1);
-                        tree.retain(|key, _| key % 2 == 1);
+                    Deed::Thin(by) => {
+                        shelf.retain(|key, _| !key.is_multiple_of(by));
+                        tree.retain(|key, _| !key.is_multiple_of(by));
                     }
                 }
             }
             prop_assert!(shelf.iter().eq(tree.iter()));
+            prop_assert!(shelf.iter_mut().eq(tree.iter_mut()));
+            prop_assert!(shelf.clone().into_iter().eq(tree.clone()));
             prop_assert!(shelf.range(from..).eq(tree.range(from..)));
             prop_assert!(from > to || shelf.range(from..=to).eq(tree.range(from..=to)));
             prop_assert_eq!(shelf.get(&from), tree.get(&from));
@@ -383,9 +462,33 @@ mod tests {
         let mut shelf = Shelf::new();
         for key in 0..EXACT_MAX {
             shelf.insert(key, [0_u8; 100]);
-            assert_eq!(shelf.entries.capacity(), key + 1);
+            assert_eq!(room(&shelf), Some(key + 1));
         }
         assert!((0..EXACT_MAX).all(|key| shelf.remove(&key).is_some()));
-        assert!(shelf.entries.capacity() < 4, "{} places for none", shelf.entries.capacity());
+        assert!(room(&shelf).is_some_and(|places| places < 4), "{:?} places for none", room(&shelf));
+    }
+
+    #[test]
+    fn many_entries_are_a_tree_and_few_that_are_left_a_list() {
+        let mut shelf: Shelf<usize, ()> = (0..LIST_MAX).map(|key| (key, ())).collect();
+        assert!(room(&shelf).is_some());
+        shelf.insert(0, ());
+        assert!(room(&shelf).is_some(), "a key that is there needs no room");
+        shelf.insert(LIST_MAX, ());
+        assert!(room(&shelf).is_none());
+        while shelf.len() > TREE_MIN {
+            assert!(room(&shelf).is_none());
+            shelf.pop_first();
+        }
+        assert_eq!(room(&shelf), Some(TREE_MIN));
+        assert_eq!(shelf, shelf.keys().map(|key| (*key, ())).collect());
+    }
+
+    /// Places of a list; `None`: it is a tree.
+    fn room<K, V>(shelf: &Shelf<K, V>) -> Option<usize> {
+        match &shelf.entries {
+            Entries::List(list) => Some(list.capacity()),
+            Entries::Tree(_) => None,
+        }
     }
 }
