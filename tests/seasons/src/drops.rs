@@ -5,16 +5,13 @@ use wire::{Body, Level, Timestamp};
 use crate::house::House;
 use crate::life::{Drop, Life, Told, What};
 use crate::nature::Traffic;
-use crate::rivals::{ARGO, FLAGGER, Rival, Run};
+use crate::rivals::{RIVALS, Run, WATCHED_S};
 
 /// Sessions of the first version before anything happens, so that each later one has another to be paired with.
 pub const BEFORE: u64 = 1_500;
 
 /// Sessions after which nobody waits any longer for the room.
 pub const PATIENCE: u64 = 1_500;
-
-/// How long the rules of others watch a deployment.
-pub const WATCHED_S: f64 = 86_400.0;
 
 /// Where a drop of success begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +29,8 @@ pub struct Noticed {
     pub p2: Option<(u64, f64)>,
     /// Likewise until any word of the room.
     pub any: Option<(u64, f64)>,
-    /// The same outcomes as Argo and Flagger measured them; when each session of the bad kind had started.
-    pub runs: [Run; 2],
+    /// The same outcomes as each of [`RIVALS`] measured them.
+    pub runs: [Run; RIVALS.len()],
     /// The starts of the bad sessions.
     pub starts: Vec<Timestamp>,
 }
@@ -54,17 +51,17 @@ pub fn live(seed: u64, number: u64, traffic: Traffic, begins: Where, points: f64
         life.deploy_at(begun);
     }
     life.drop = Some(Drop { points, from_version: bad_from });
-    let runs = [ARGO, FLAGGER].map(|rival: Rival| Run::new(rival, begun));
+    let runs = RIVALS.map(|rival| Run::new(rival, begun));
     let mut noticed = Noticed { p2: None, any: None, runs, starts: Vec::new() };
     let first_bad = life.sessions;
+    let end = begun.plus_s(WATCHED_S);
     loop {
         let due = life.next_due();
-        let since_s = due.at.since_s(begun);
         let listens = noticed.p2.is_none() && life.bad_sessions <= PATIENCE;
-        if !listens && since_s > WATCHED_S {
+        if !listens && due.at > end {
             break;
         }
-        if since_s <= WATCHED_S {
+        if due.at <= end {
             watch(&due.what, due.at, first_bad, bad_from, &mut noticed);
         }
         if listens {
@@ -73,7 +70,6 @@ pub fn live(seed: u64, number: u64, traffic: Traffic, begins: Where, points: f64
             hear(&mut house, &life, &mut noticed);
         }
     }
-    let end = Timestamp(begun.0 + (WATCHED_S * 1e6) as i64);
     noticed.runs.iter_mut().for_each(|run| run.pass_to(end));
     noticed
 }

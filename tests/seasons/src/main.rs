@@ -12,7 +12,7 @@ use seasons::drops::{self, Noticed, Where};
 use seasons::healthy::{self, Tally};
 use seasons::nature::Traffic;
 use seasons::report::{Report, Row, drop_in_words};
-use seasons::rivals::{ARGO, FLAGGER};
+use seasons::rivals::RIVALS;
 
 /// How often the incident room cries wolf in healthy years, and how soon it notices a drop of success.
 #[derive(Parser)]
@@ -97,18 +97,23 @@ fn measure(name: &str, traffic: Traffic, options: &Options, report: &mut Report)
         for points in POINTS {
             let lives = live(begins, points, 0);
             let drop = drop_in_words(begins, points);
-            let mut row = |who: String, false_alarms, of: &dyn Fn(&Noticed) -> Option<(u64, f64)>| {
-                report.rows.push(Row::of((name, drop.clone(), who), false_alarms, &lives, of));
+            let row = |who: &str, false_alarms: f64, of: &dyn Fn(&Noticed) -> Option<(u64, f64)>| {
+                Row::of((name, drop.clone(), who.to_owned()), false_alarms, &lives, of)
             };
-            row("Reeve, P2".to_owned(), Some(ours as f64 / calm.len() as f64), &|life| life.p2);
-            row("Reeve, any level".to_owned(), Some(share(&|life| life.any.is_some())), &|life| life.any);
-            for (run, rival) in [ARGO, FLAGGER].into_iter().enumerate() {
+            let of_p2 = row("Reeve, P2", ours as f64 / calm.len() as f64, &|life| life.p2);
+            let of_any = row("Reeve, any level", share(&|life| life.any.is_some()), &|life| life.any);
+            let mut others = Vec::new();
+            for (run, rival) in RIVALS.into_iter().enumerate() {
                 for threshold in [at_our_rate(run), 0.95] {
                     let alarms = share(&|life| life.runs[run].failed(threshold).is_some());
-                    let who = format!("{} at {:.1} %", rival.name, threshold * 100.0);
-                    row(who, Some(alarms), &|life| life.failed(run, threshold));
+                    let who = format!("{} for {} h at {:.1} %", rival.name, rival.watched_s / 3_600, threshold * 100.0);
+                    let other = row(&who, alarms, &|life| life.failed(run, threshold));
+                    // A mid-life drop is a P3 of the room.
+                    let first = if begins == Where::Deployment { &of_p2 } else { &of_any };
+                    others.push(Row { times_first: (alarms <= allowed).then(|| other.over(first)).flatten(), ..other });
                 }
             }
+            report.rows.extend([of_p2, of_any].into_iter().chain(others));
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Row {
     /// The room or a rule, with its threshold where it has one.
     pub who: String,
     /// Share of healthy deployments that it called bad.
-    pub false_alarms: Option<f64>,
+    pub false_alarms: f64,
     /// Lives.
     pub lives: usize,
     /// Lives in which it noticed.
@@ -30,6 +30,8 @@ pub struct Row {
     pub sessions: [Option<f64>; 2],
     /// Minutes likewise.
     pub minutes: [Option<f64>; 2],
+    /// Minutes of half of the lives over those of the room, where it cries wolf no more often than the room may.
+    pub times_first: Option<f64>,
 }
 
 /// Everything.
@@ -47,7 +49,7 @@ impl Row {
     /// What came of these lives, as `of` says when it was noticed.
     pub fn of(
         (traffic, drop, who): (&str, String, String),
-        false_alarms: Option<f64>,
+        false_alarms: f64,
         lives: &[Noticed],
         of: impl Fn(&Noticed) -> Option<(u64, f64)>,
     ) -> Self {
@@ -64,7 +66,13 @@ impl Row {
             noticed: came.len(),
             sessions: both(&sessions),
             minutes: both(&minutes),
+            times_first: None,
         }
+    }
+
+    /// Its minutes over another's, of half of the lives; `None` where one of both never noticed so many.
+    pub fn over(&self, other: &Self) -> Option<f64> {
+        Some(self.minutes[0]? / other.minutes[0]?)
     }
 }
 
@@ -139,6 +147,7 @@ fn drops(rows: &[Row], preset: TableStyle) -> Table {
         "p95",
         "minutes p50",
         "p95",
+        "x the room's",
     ]);
     let number = |value: Option<f64>| value.map_or_else(|| "never".to_owned(), |value| format!("{value:.0}"));
     for row in rows {
@@ -146,12 +155,13 @@ fn drops(rows: &[Row], preset: TableStyle) -> Table {
             row.traffic.clone(),
             row.drop.clone(),
             row.who.clone(),
-            row.false_alarms.map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", share * 100.0)),
+            format!("{:.2} %", row.false_alarms * 100.0),
             format!("{} of {}", row.noticed, row.lives),
             number(row.sessions[0]),
             number(row.sessions[1]),
             number(row.minutes[0]),
             number(row.minutes[1]),
+            row.times_first.map_or_else(|| "-".to_owned(), |times| format!("{times:.1}")),
         ]);
     }
     table

@@ -6,6 +6,9 @@
 
 use wire::Timestamp;
 
+/// The longest that anybody watches a deployment.
+pub const WATCHED_S: i64 = 86_400;
+
 /// A rule that measures at intervals and gives up after so many failed measurements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rival {
@@ -15,23 +18,37 @@ pub struct Rival {
     pub interval_s: i64,
     /// The failed measurement of a run, in all and not in a row, at which the run has failed.
     pub fails_at: usize,
+    /// How long it watches a deployment.
+    pub watched_s: i64,
 }
 
 /// Argo Rollouts: every 5 minutes, `failureLimit: 3`. The limit is exceeded by the fourth failure.
-pub const ARGO: Rival = Rival { name: "Argo Rollouts", interval_s: 300, fails_at: 4 };
+pub const ARGO: Rival = Rival { name: "Argo Rollouts", interval_s: 300, fails_at: 4, watched_s: WATCHED_S };
 
 /// Flagger: every minute, `threshold: 5`. The fifth failed check of a run takes back.
-pub const FLAGGER: Rival = Rival { name: "Flagger", interval_s: 60, fails_at: 5 };
+pub const FLAGGER: Rival = Rival { name: "Flagger", interval_s: 60, fails_at: 5, watched_s: WATCHED_S };
+
+/// Each as it watches for an hour, as most rollouts do, and for a day.
+pub const RIVALS: [Rival; 4] = [ARGO.for_an_hour(), ARGO, FLAGGER.for_an_hour(), FLAGGER];
 
 /// A run of a rule since a deployment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     rival: Rival,
     next: Timestamp,
+    until: Timestamp,
     good: u32,
     n: u32,
     /// Measurements that were not empty: when, and the share of success.
     measured: Vec<(Timestamp, f64)>,
+}
+
+// === impl Rival ===
+
+impl Rival {
+    const fn for_an_hour(self) -> Self {
+        Self { watched_s: 3_600, ..self }
+    }
 }
 
 // === impl Run ===
@@ -39,12 +56,13 @@ pub struct Run {
 impl Run {
     /// A run that begins now.
     pub fn new(rival: Rival, begun: Timestamp) -> Self {
-        Self { rival, next: begun.plus_s(rival.interval_s), good: 0, n: 0, measured: Vec::new() }
+        let (next, until) = (begun.plus_s(rival.interval_s), begun.plus_s(rival.watched_s));
+        Self { rival, next, until, good: 0, n: 0, measured: Vec::new() }
     }
 
-    /// Lets time pass, and measures where it is time to.
+    /// Lets time pass, and measures where it is time to, as long as it watches.
     pub fn pass_to(&mut self, at: Timestamp) {
-        while self.next <= at {
+        while self.next <= at.min(self.until) {
             if self.n > 0 {
                 self.measured.push((self.next, f64::from(self.good) / f64::from(self.n)));
             }
@@ -98,6 +116,13 @@ mod tests {
     fn what_a_run_bears_is_where_it_begins_to_fail() {
         let run = with_bad_measurements(ARGO, &[1, 2, 3, 7]);
         assert_eq!((run.bears(), run.failed(0.5), run.failed(0.51).is_some()), (0.5, None, true));
+    }
+
+    #[test]
+    fn who_watches_for_an_hour_sees_nothing_after_it() {
+        let twelve = with_bad_measurements(ARGO.for_an_hour(), &[9, 10, 11, 12]);
+        let thirteen = with_bad_measurements(ARGO.for_an_hour(), &[10, 11, 12, 13]);
+        assert_eq!((twelve.failed(0.9), thirteen.failed(0.9)), (Some(Timestamp(0).plus_s(3_600)), None));
     }
 
     #[test]
