@@ -194,8 +194,12 @@ impl Deref for Record {
 impl RawRecord {
     /// The first header of this name, as text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.headers.iter().find(|(known, _)| known == name)?;
-        std::str::from_utf8(value).ok()
+        std::str::from_utf8(self.header_bytes(name)?).ok()
+    }
+
+    /// The bytes of a header, which are shared.
+    pub fn header_bytes(&self, name: &str) -> Option<&Bytes> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 
     /// The agent that its key names, where it is a name.

@@ -4,7 +4,8 @@
 //! how far the archive reaches, and between a put and its commit, or a commit and its put, the two would differ. With
 //! several instances, partitions are owned by assignment, as a room's are; that comes with the log that has several.
 //!
-//! Its memory is one segment: of those that are open it keeps the range alone, and reads it again when it is cut.
+//! Its memory is one segment. Of a step to the next it keeps the range alone of those that are open, and reads it again when
+//! it is cut; what is read and cut within one step, as all of a backlog is, is read once.
 
 use std::sync::Arc;
 
@@ -114,7 +115,7 @@ impl Archiver {
         }
         for index in 0..self.followed.len() {
             if self.followed[index].open.rows() > 0 && cuts() {
-                failures.note(self.cut(index));
+                failures.note(self.cut(index, Vec::new()));
             }
         }
         let waiting = self.tell(&mut failures);
@@ -125,8 +126,9 @@ impl Archiver {
         let limits = self.limits;
         let partition = self.followed[index].partition;
         if self.followed[index].cutting {
-            step.written += self.cut(index)?;
+            step.written += self.cut(index, Vec::new())?;
         }
+        let mut seen: Vec<StoredRecord> = Vec::new();
         // The clock is read before the log: whatever is not there yet is dated later than this, but for transactions in
         // flight, which then begin the next segment.
         let now = self.log.now();
@@ -137,30 +139,36 @@ impl Archiver {
             let page = self.log.read(partition, self.followed[index].open.next(), PAGE_RECORDS)?;
             if page.is_empty() {
                 if self.followed[index].open.is_due(now, &limits) {
-                    step.written += self.cut(index)?;
+                    step.written += self.cut(index, seen)?;
                 }
                 return Ok(());
             }
-            for record in &page {
-                if self.followed[index].open.ends_before(record, &limits) {
-                    step.written += self.cut(index)?;
+            step.read += page.len();
+            for record in page {
+                if self.followed[index].open.ends_before(&record, &limits) {
+                    step.written += self.cut(index, std::mem::take(&mut seen))?;
                 }
-                self.followed[index].open.take(record);
+                self.followed[index].open.take(&record);
+                seen.push(record);
                 if self.followed[index].open.is_full(&limits) {
-                    step.written += self.cut(index)?;
+                    step.written += self.cut(index, std::mem::take(&mut seen))?;
                 }
             }
-            step.read += page.len();
         }
         step.more = true;
         Ok(())
     }
 
-    /// Puts down what is open and stands after it.
-    fn cut(&mut self, index: usize) -> Result<usize, ArchiveError> {
+    /// Puts down what is open and stands after it. `seen` is the end of it, and the whole where this step has read the whole.
+    fn cut(&mut self, index: usize, seen: Vec<StoredRecord>) -> Result<usize, ArchiveError> {
         let Followed { partition, open, archived, .. } = self.followed[index];
         self.followed[index].cutting = true;
-        let records = self.records(partition, open)?;
+        let records = if seen.len() as u64 == open.rows() {
+            seen
+        } else {
+            drop(seen);
+            self.records(partition, open)?
+        };
         let Some(segment) = Segment::of(self.log.topic(), self.log.partitions(), open.first(), records, archived) else { return Ok(0) };
         self.alone(&segment)?;
         let bytes = segment.encode()?;

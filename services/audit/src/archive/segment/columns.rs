@@ -1,5 +1,6 @@
 //! The columns of a segment: the record itself, and what its headers say, for whoever asks without decoding anything.
 
+use bytes::Bytes;
 use wire::{StoredRecord, Timestamp};
 
 /// The schema of every segment. A column is only ever added, at the end and optional: so a file of another build has this
@@ -30,28 +31,29 @@ pub(super) const SCHEMA: &str = "message record {
 /// Columns that are the record itself, and that every segment has.
 pub(super) const RECORD_COLUMNS: usize = 7;
 
-/// What a row says of its record beside the record: read from headers, where they can be read.
+/// What a row says of its record beside the record: read from headers, where they can be read. Texts are bytes here, for
+/// they go from a header into a column as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     /// Name of the kind that the value is framed as.
-    pub(super) kind: Option<String>,
+    pub(super) kind: Option<Bytes>,
     /// `ce_source`.
-    pub(super) source: Option<String>,
+    pub(super) source: Option<Bytes>,
     /// `ce_id`.
-    pub(super) id: Option<String>,
+    pub(super) id: Option<Bytes>,
     /// `ce_time`.
     pub(super) time: Option<i64>,
     /// `ce_subject`.
-    pub(super) subject: Option<String>,
+    pub(super) subject: Option<Bytes>,
 }
 
 // === impl Told ===
 
 impl Told {
     pub(super) fn of(record: &StoredRecord) -> Self {
-        let header = |name| record.raw.header(name).map(str::to_owned);
+        let header = |name| record.raw.header_bytes(name).filter(|text| std::str::from_utf8(text).is_ok()).cloned();
         Self {
-            kind: record.raw.kind().map(|kind| kind.name().to_owned()),
+            kind: record.raw.kind().map(|kind| Bytes::from_static(kind.name().as_bytes())),
             source: header("ce_source"),
             id: header("ce_id"),
             time: record.raw.header("ce_time").and_then(Timestamp::parse).map(|time| time.0),

@@ -148,11 +148,11 @@ impl Rows {
             records.push(StoredRecord { partition: name.partition, offset, appended, raw });
             refusals.push(self.refusals[row].as_ref().map(text).transpose()?);
             told.push(Told {
-                kind: self.kinds[row].as_ref().map(text).transpose()?,
-                source: self.sources[row].as_ref().map(text).transpose()?,
-                id: self.ids[row].as_ref().map(text).transpose()?,
+                kind: self.kinds[row].as_ref().map(said).transpose()?,
+                source: self.sources[row].as_ref().map(said).transpose()?,
+                id: self.ids[row].as_ref().map(said).transpose()?,
                 time: self.times[row],
-                subject: self.subjects[row].as_ref().map(text).transpose()?,
+                subject: self.subjects[row].as_ref().map(said).transpose()?,
             });
         }
         Ok((records, refusals, told))
@@ -221,6 +221,10 @@ fn pairs(names: Vec<Vec<ByteArray>>, values: Vec<Vec<ByteArray>>) -> Result<Vec<
         whole.then(|| names.into_iter().zip(values).collect()).ok_or_else(|| "a header has no value".to_owned())
     };
     names.into_iter().zip(values).map(pair).collect()
+}
+
+fn said(bytes: &ByteArray) -> Result<Bytes, String> {
+    text(bytes).map(Bytes::from)
 }
 
 fn text(bytes: &ByteArray) -> Result<String, String> {

@@ -31,7 +31,7 @@ fn what_another_build_says_beside_the_records_may_differ_both_ways() {
     // It knew nothing of the kind of a record that this build can read, and can read what this one cannot.
     let mut says = told.clone();
     says[0] = Told::default();
-    says[2] = Told { kind: Some("thought.recorded".to_owned()), id: Some("thought-1".to_owned()), time: Some(1), ..Told::default() };
+    says[2] = Told { kind: Some("thought.recorded".into()), id: Some("thought-1".into()), time: Some(1), ..Told::default() };
     let mut judged = segment.clone();
     judged.refusals = vec![Some("unknown_framing".to_owned()), None, None, None];
     judged.totals = Totals { stored: 104, refused: 11 };

@@ -1,5 +1,6 @@
 //! Rows to Parquet, column by column: the one door to the library, with `reading`.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -96,12 +97,13 @@ pub(super) fn record_columns(segment: &Segment, group: &mut Group<'_>) -> Result
 
 /// The columns that say something of the record, likewise.
 pub(super) fn said_columns(told: &[Told], refusals: &[Option<String>], group: &mut Group<'_>) -> Result<()> {
+    let text = |text: &Option<Bytes>| text.clone().map(ByteArray::from);
     optional::<ByteArrayType>(group, of(told, |told| text(&told.kind)))?;
     optional::<ByteArrayType>(group, of(told, |told| text(&told.source)))?;
     optional::<ByteArrayType>(group, of(told, |told| text(&told.id)))?;
     optional::<Int64Type>(group, of(told, |told| told.time))?;
     optional::<ByteArrayType>(group, of(told, |told| text(&told.subject)))?;
-    optional::<ByteArrayType>(group, of(refusals, text))
+    optional::<ByteArrayType>(group, of(refusals, |refusal| refusal.as_deref().map(ByteArray::from)))
 }
 
 pub(super) type Group<'a> = SerializedRowGroupWriter<'a, Vec<u8>>;
@@ -119,7 +121,10 @@ fn headers(segment: &Segment, group: &mut Group<'_>) -> Result<()> {
         for (index, (name, value)) in record.raw.headers.iter().enumerate() {
             definitions.push(1);
             repetitions.push(i16::from(index > 0));
-            names.push(ByteArray::from(Bytes::copy_from_slice(name.as_bytes())));
+            names.push(match name {
+                Cow::Borrowed(name) => ByteArray::from(Bytes::from_static(name.as_bytes())),
+                Cow::Owned(name) => ByteArray::from(name.as_str()),
+            });
             values.push(ByteArray::from(value.clone()));
         }
     }
@@ -146,8 +151,4 @@ fn column<T: DataType>(group: &mut Group<'_>, values: &[T::T], definitions: Opti
 
 fn of<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
-}
-
-fn text(text: &Option<String>) -> Option<ByteArray> {
-    text.as_deref().map(ByteArray::from)
 }
