@@ -1,10 +1,11 @@
 //! What an event costs: one table, measured in rounds that take turns, each figure with the median of its rounds.
 
 mod archive;
+mod builds;
 mod counting;
 mod decode;
 mod house;
-mod page;
+mod overload;
 mod recorded;
 mod rooms;
 mod table;
@@ -70,6 +71,10 @@ enum Part {
     House,
     /// The archive against its floor.
     Audit,
+    /// A P1's time to its order while five times more is published than the disk takes. Once: it lasts a minute.
+    Overload,
+    /// The command built cold and warm. Once; and what the last `make test` took.
+    Builds,
 }
 
 /// What went wrong, in words.
@@ -107,10 +112,10 @@ fn run(options: &Options) -> Result<(), Failure> {
         println!("{}\n\n{surroundings}", lines.table());
     }
     if let Some(path) = &options.write {
-        let parts = [rooms::PART, decode::PART, whole::PART, archive::PART].into_iter();
+        let parts = [rooms::PART, decode::PART, whole::PART, archive::PART, overload::PART, builds::PART].into_iter();
         let told = parts.filter(|part| !lines.of(part).is_empty());
         let section = |part: &'static str| (part, format!("{}\n{surroundings}", markdown(&lines.of(part))));
-        page::write(path, &told.map(section).collect::<Vec<_>>())?;
+        kit::page::write(path, &told.map(section).collect::<Vec<_>>())?;
     }
     Ok(())
 }
@@ -148,6 +153,12 @@ fn measure(options: &Options, recorded: &Recorded, decoding: &Decoding<'_>) -> R
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if asked(Part::Overload) {
+        overload::measure(&mut lines)?;
+    }
+    if asked(Part::Builds) {
+        builds::measure(&mut lines)?;
+    }
     Ok(lines)
 }
 

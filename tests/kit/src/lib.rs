@@ -1,13 +1,16 @@
-//! What the tests share: builders of facts, generated agent lives, records made wrong on purpose, and rooms behind one face.
+//! What the tests share: builders of facts, generated agent lives, records made wrong on purpose, rooms
+//! behind one face, and the page that figures are kept on.
 
 pub mod facts;
 pub mod golden;
 pub mod house;
 pub mod lives;
 pub mod mutants;
+pub mod page;
 pub mod process;
 pub mod room;
 pub mod torture;
+pub mod upgrade;
 
 pub use facts::Teller;
 pub use house::House;

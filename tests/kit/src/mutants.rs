@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use wire::{Event, Kind, Offset, Partition, RawRecord, StoredRecord, Timestamp, codec};
 
 use self::spans::Span;
+pub use self::value::varint;
 
 /// What must become of a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

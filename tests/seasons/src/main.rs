@@ -11,7 +11,7 @@ use seasons::counts::Rate;
 use seasons::drops::{self, Noticed, Where};
 use seasons::healthy::{self, Tally};
 use seasons::nature::Traffic;
-use seasons::report::{Report, Row, drop_in_words};
+use seasons::report::{Report, Row, SECTION, drop_in_words};
 use seasons::rivals::RIVALS;
 
 /// How often the incident room cries wolf in healthy years, and how soon it notices a drop of success.
@@ -67,8 +67,7 @@ fn main() -> ExitCode {
         println!("{}", report.text(false));
     }
     let Some(path) = &options.write else { return ExitCode::SUCCESS };
-    let before = std::fs::read_to_string(path).unwrap_or_default();
-    match std::fs::write(path, report.section_of(&before)) {
+    match kit::page::write(path, &[(SECTION, report.section())]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cannot write {}: {error}", path.display());

@@ -8,8 +8,8 @@ use crate::counts::{Rate, quantile};
 use crate::drops::{Noticed, Where};
 use crate::healthy::Tally;
 
-const BEGIN: &str = "<!-- seasons:begin -->";
-const END: &str = "<!-- seasons:end -->";
+/// The name of its section on the page of figures.
+pub const SECTION: &str = "seasons";
 
 /// How soon somebody noticed a drop.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -107,17 +107,9 @@ impl Report {
         text
     }
 
-    /// `file` with this report as the section of its own; every other part stays.
-    pub fn section_of(&self, file: &str) -> String {
-        let section = format!("{BEGIN}\n## False alarms and detection\n\n{}{END}\n", self.text(true));
-        match (file.find(BEGIN), file.find(END)) {
-            (Some(begin), Some(end)) if begin < end => {
-                let rest = file[end + END.len()..].trim_start_matches('\n');
-                format!("{}{section}{}{rest}", &file[..begin], if rest.is_empty() { "" } else { "\n" })
-            }
-            _ if file.is_empty() => section,
-            _ => format!("{}\n\n{section}", file.trim_end()),
-        }
+    /// As a section of a page.
+    pub fn section(&self) -> String {
+        format!("## False alarms and detection\n\n{}", self.text(true))
     }
 }
 
@@ -165,18 +157,4 @@ fn drops(rows: &[Row], preset: TableStyle) -> Table {
         ]);
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_section_is_replaced_and_the_others_stay() {
-        let file = "# Price\n\n<!-- seasons:begin -->\nold\n<!-- seasons:end -->\n\n<!-- loop:begin -->\nkept\n<!-- loop:end -->\n";
-        let once = Report::default().section_of(file);
-        assert!(once.contains("kept") && once.contains("# Price") && !once.contains("old"), "{once}");
-        assert_eq!(Report::default().section_of(&once), once, "written twice it is the same");
-        assert!(Report::default().section_of("# Price\n").starts_with("# Price\n\n<!-- seasons:begin -->"));
-    }
 }

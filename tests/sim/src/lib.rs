@@ -12,7 +12,6 @@ mod schedule;
 mod seats;
 mod shrink;
 pub mod told;
-mod upgrade;
 mod verdict;
 mod world;
 

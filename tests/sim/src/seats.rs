@@ -7,6 +7,7 @@ use audit::Audit;
 use capacity::Capacity;
 use escalation::Escalation;
 use incident::Incident;
+use kit::upgrade::Next;
 use machine::Machine;
 use machine::room::{AnyRoom, room};
 use rollback::Rollback;
@@ -14,8 +15,6 @@ use runtime::errors::{Coded, Fate, chain};
 use runtime::log::Log;
 use runtime::pump::{Pump, PumpOptions, Step};
 use wire::{Partition, Timestamp};
-
-use crate::upgrade::Next;
 
 /// Rooms of the house.
 pub(crate) const ROOMS: usize = HOUSE.len();

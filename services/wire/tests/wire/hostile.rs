@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use kit::mutants::{Expected, Mutator};
+use kit::mutants::{Expected, Mutator, varint};
 use kit::{golden, torture};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -264,18 +264,6 @@ fn structured(kind: Kind) -> Vec<u8> {
         json["source"] = "/reeve/incident".into();
     }
     serde_json::to_vec(&json).expect("json")
-}
-
-/// Avro's long: zigzag, seven bits a byte.
-fn varint(number: i64) -> Vec<u8> {
-    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
-    let mut bytes = Vec::new();
-    while rest > 0x7f {
-        bytes.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    bytes.push(rest as u8);
-    bytes
 }
 
 // === impl Measured ===

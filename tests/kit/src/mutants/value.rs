@@ -232,8 +232,8 @@ impl Making<'_> {
     }
 }
 
-/// Avro's long: zigzag, seven bits a byte.
-fn varint(number: i64) -> Vec<u8> {
+/// A number as Avro writes it: zigzag, seven bits a byte, the lowest first (Avro 1.12, *Binary Encoding*).
+pub fn varint(number: i64) -> Vec<u8> {
     let mut rest = ((number << 1) ^ (number >> 63)) as u64;
     let mut bytes = Vec::new();
     while rest > 0x7f {

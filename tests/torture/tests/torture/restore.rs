@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kit::Teller;
 use kit::lives::BIRTH;
+use kit::upgrade::Next;
 use machine::{Fold, Machine};
 use runtime::admin::Admin;
 use runtime::log::Log;
@@ -15,13 +16,13 @@ use runtime::{Code, RoomOptions, Shutdown, spawn};
 use torture::dice::dice;
 use torture::facts::{lived, lives};
 use torture::ground::{copy, eventually, folder, say};
+use torture::house::House;
 use torture::late::Late;
 use torture::of_every_room;
 use torture::program::{Up, run, up};
 use torture::proof::{Folder, Read};
 use torture::publisher::Publisher;
 use torture::states::{are_the_logs, folded, snapshots};
-use torture::upgraded::{House, Upgraded};
 use wire::{Offset, Partition, PolicyAdopted};
 
 /// How a process ends that cannot have its folders.
@@ -158,7 +159,7 @@ fn upgrade<M: Machine>() {
     assert!(house.snapshots() > 0, "there are snapshots that the upgrade cannot read");
 
     // The new build starts: no time has passed, so that nothing has fallen due, and nothing is owed but what is new.
-    house.move_in::<Upgraded<M>>();
+    house.move_in::<Next<M>>();
     of_every_room!(move_in_unless_upgraded(&mut house, M::SERVICE));
     house.rest();
     let end = before.end();
@@ -243,7 +244,7 @@ fn spoil<M: Machine>(data: &Path, wrong: Wrong, log: &Read) {
             }
             Wrong::AllOfAnotherVersion => {
                 there.iter().skip(1).for_each(|(_, path)| std::fs::remove_file(path).expect("it is there"));
-                let fold: Fold<Upgraded<M>> = folded(log, partition, position);
+                let fold: Fold<Next<M>> = folded(log, partition, position);
                 std::fs::write(&newest, encode(&fold, position)).expect("the test's folder is writable");
             }
             Wrong::AllCut => there.iter().for_each(|(_, path)| rewrite(path, &cut)),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 /// Puts `text` between the marks of section `name`, or appends the section where there is none.
-pub(crate) fn with_section(page: &str, name: &str, text: &str) -> String {
+pub fn with_section(page: &str, name: &str, text: &str) -> String {
     let (begin, end) = (format!("<!-- {name}:begin -->"), format!("<!-- {name}:end -->"));
     let section = format!("{begin}\n{}\n{end}", text.trim());
     match (page.find(&begin), page.find(&end)) {
@@ -13,10 +13,13 @@ pub(crate) fn with_section(page: &str, name: &str, text: &str) -> String {
     }
 }
 
-/// Writes sections into the page at `path`.
-pub(crate) fn write(path: &Path, sections: &[(&str, String)]) -> io::Result<()> {
+/// Writes sections into the page at `path`, which is begun if it is not there.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn write(path: &Path, sections: &[(&str, String)]) -> io::Result<()> {
     let old = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => "# What an event costs\n".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "# What was measured\n".to_owned(),
         read => read?,
     };
     let new = sections.iter().fold(old, |page, (name, text)| with_section(&page, name, text));

@@ -1,15 +1,13 @@
-//! A house of rooms on a log whose time the test tells, and rooms as a later build brings them.
+//! A house of rooms on a log whose time the test tells, into which rooms of a later build may move.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use machine::{Debt, Decision, Frontier, Machine, Standing, Unreadable};
+use machine::Machine;
 use runtime::log::memory::{MemoryLog, MemoryOptions};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{Pump, PumpOptions, Step};
 use runtime::snapshots::MemorySnapshots;
-use serde::{Deserialize, Serialize};
-use wire::{AgentId, Event, Kind, Offset, Partition, RawRecord, Record, Timestamp};
+use wire::{Event, Kind, Offset, Partition, RawRecord, Record, Timestamp};
 
 use crate::proof::Read;
 
@@ -17,11 +15,6 @@ use crate::proof::Read;
 const UNREADABLE_EVERY: usize = 60;
 /// Steps after which a house that does not come to rest is broken.
 const STEPS_MAX: usize = 100_000;
-
-/// The room of `M` as the next version of it: it thinks the same, and reads no snapshot of the version before.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent, bound = "")]
-pub struct Upgraded<M: Machine>(M);
 
 /// A pump of any room.
 trait AnyPump {
@@ -124,45 +117,5 @@ impl<M: Machine> AnyPump for Pump<M> {
 
     fn drain(&mut self) {
         Self::drain(self).expect("the weather is calm");
-    }
-}
-
-impl<M: Machine> Machine for Upgraded<M> {
-    const SERVICE: &'static str = M::SERVICE;
-    const VERSION: u32 = M::VERSION + 1;
-    const READS: &'static [Kind] = M::READS;
-    const DECISIONS_PER_RECORD_MAX: usize = M::DECISIONS_PER_RECORD_MAX;
-    const BYTES_PER_AGENT_MAX: usize = M::BYTES_PER_AGENT_MAX;
-
-    fn apply(&mut self, record: &Record) {
-        self.0.apply(record);
-    }
-
-    fn unreadable(&mut self, record: &Unreadable<'_>) {
-        self.0.unreadable(record);
-    }
-
-    fn debts(&self, now: Timestamp) -> Vec<Cow<'_, Debt>> {
-        self.0.debts(now)
-    }
-
-    fn decide(&self, debt: &Debt, at: Frontier) -> Decision {
-        self.0.decide(debt, at)
-    }
-
-    fn next_deadline(&self, time: Timestamp) -> Option<Timestamp> {
-        self.0.next_deadline(time)
-    }
-
-    fn next_due(&self) -> Option<Timestamp> {
-        self.0.next_due()
-    }
-
-    fn standing(&self, agent: &AgentId, now: Timestamp) -> Vec<Standing> {
-        self.0.standing(agent, now)
-    }
-
-    fn agents(&self) -> Vec<AgentId> {
-        self.0.agents()
     }
 }

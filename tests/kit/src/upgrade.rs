@@ -1,7 +1,7 @@
 //! The next version of a room: the same rules under another number, so that no snapshot of the one can be read by the
 //! other, as after an upgrade that changes the shape of a state.
 //!
-//! The oracle needs nothing for it: what a state owes the log follows from the log alone, so whichever version decided,
+//! The simulation's oracle needs nothing for it: what a state owes the log follows from the log alone, so whichever version decided,
 //! its bytes are those that either owes. A decision that the new version owes once more, or another one in its place, is
 //! a decision that was not owed or stands already.
 
@@ -13,8 +13,8 @@ use wire::{AgentId, Kind, Record, Timestamp};
 
 /// Machine `M`, one version later.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(bound(deserialize = "M: Machine"))]
-pub(crate) struct Next<M: Machine>(M);
+#[serde(transparent, bound = "")]
+pub struct Next<M: Machine>(M);
 
 // === impl Machine for Next ===
 
