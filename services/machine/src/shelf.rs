@@ -16,7 +16,7 @@ use either::Either::{self, Left, Right};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Up to so many entries a list grows one by one; beyond, it doubles, so that adding stays cheap.
+/// Up to so many entries a list has no room to spare; beyond, it doubles, so that adding stays cheap.
 const EXACT_MAX: usize = 8;
 /// Entries of a list. To add one moves those behind it: more stand in a tree.
 const LIST_MAX: usize = 32;
@@ -169,7 +169,7 @@ impl<K: Ord, V> Shelf<K, V> {
     /// What is small again takes little memory again.
     fn give_back(&mut self) {
         match &mut self.entries {
-            Entries::List(list) if list.capacity() >= 4 * list.len().max(1) => list.shrink_to_fit(),
+            Entries::List(list) if list.len() < EXACT_MAX || list.capacity() >= 4 * list.len() => list.shrink_to_fit(),
             Entries::Tree(tree) if tree.len() <= TREE_MIN => {
                 self.entries = Entries::List(std::mem::take(tree.as_mut()).into_iter().collect());
             }
@@ -464,8 +464,10 @@ mod tests {
             shelf.insert(key, [0_u8; 100]);
             assert_eq!(room(&shelf), Some(key + 1));
         }
-        assert!((0..EXACT_MAX).all(|key| shelf.remove(&key).is_some()));
-        assert!(room(&shelf).is_some_and(|places| places < 4), "{:?} places for none", room(&shelf));
+        for key in 0..EXACT_MAX {
+            assert!(shelf.remove(&key).is_some());
+            assert_eq!(room(&shelf), Some(EXACT_MAX - 1 - key));
+        }
     }
 
     #[test]
