@@ -148,8 +148,9 @@ impl Archiver {
                 if self.followed[index].open.ends_before(&record, &limits) {
                     step.written += self.cut(index, std::mem::take(&mut seen))?;
                 }
+                let is_whole = seen.len() as u64 == self.followed[index].open.rows();
                 self.followed[index].open.take(&record);
-                seen.push(record);
+                seen.extend(is_whole.then_some(record));
                 if self.followed[index].open.is_full(&limits) {
                     step.written += self.cut(index, std::mem::take(&mut seen))?;
                 }
@@ -159,16 +160,12 @@ impl Archiver {
         Ok(())
     }
 
-    /// Puts down what is open and stands after it. `seen` is the end of it, and the whole where this step has read the whole.
+    /// Puts down what is open and stands after it. `seen` is the whole of it where this step has read the whole,
+    /// and else nothing.
     fn cut(&mut self, index: usize, seen: Vec<StoredRecord>) -> Result<usize, ArchiveError> {
         let Followed { partition, open, archived, .. } = self.followed[index];
         self.followed[index].cutting = true;
-        let records = if seen.len() as u64 == open.rows() {
-            seen
-        } else {
-            drop(seen);
-            self.records(partition, open)?
-        };
+        let records = if seen.is_empty() { self.records(partition, open)? } else { seen };
         let Some(segment) = Segment::of(self.log.topic(), self.log.partitions(), open.first(), records, archived) else { return Ok(0) };
         self.alone(&segment)?;
         let bytes = segment.encode()?;
