@@ -32,7 +32,7 @@ pub struct Shelf<K, V> {
 #[derive(Clone)]
 enum Entries<K, V> {
     List(Vec<(K, V)>),
-    /// In a box, so that a shelf is no larger for what few of them are.
+    #[expect(clippy::box_collection, reason = "in a box, so that a shelf is no larger for what few of them are")]
     Tree(Box<BTreeMap<K, V>>),
 }
 

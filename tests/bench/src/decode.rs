@@ -20,8 +20,11 @@ pub(crate) const PART: &str = "decode";
 /// Passes over the values in a round.
 const PASSES: usize = 3;
 
+/// Whether a room reads a kind.
+type Reads = fn(Kind) -> bool;
+
 /// Rooms, and the kinds that each reads. What it does not read it passes by the framing, as no library does by itself.
-const ROOMS: [(&str, fn(Kind) -> bool); 4] = [
+const ROOMS: [(&str, Reads); 4] = [
     ("incident", Fold::<incident::Incident>::reads),
     ("rollback", Fold::<rollback::Rollback>::reads),
     ("capacity", Fold::<capacity::Capacity>::reads),
