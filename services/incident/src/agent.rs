@@ -15,7 +15,7 @@ use crate::escalations::Escalations;
 use crate::finding::{Desk, Finding, Rule, Trigger};
 use crate::loops::Loops;
 use crate::pairs::Pairs;
-use crate::policy::{Criterion, Signal};
+use crate::policy::{Criterion, Measure, Signal};
 use crate::pulse::Pulse;
 use crate::sessions::{Heard, Key, Sessions};
 use crate::signatures::Signatures;
@@ -369,6 +369,7 @@ impl Agent {
                 let version = version.and_then(|version| self.versions.find(version));
                 desk.policy.drifts.contains(&measure) && self.drift.is_firing(measure, version)
             }
+            Rule::Drop => desk.policy.drifts.contains(&Measure::Outcome) && self.drift.has_dropped(desk.policy),
             Rule::Signature => self.signatures.is_firing(),
             _ => self.pulse.silent,
         };

@@ -31,6 +31,8 @@ pub(crate) struct Chart {
     run: Run,
     /// Latched: it drifted, and has not come back.
     pub(crate) firing: bool,
+    /// Latched likewise: it drifted so far that it is a drop.
+    pub(crate) dropped: bool,
     /// Sessions of the agent in a row that were none of its version in its segment, since it drifted.
     unserved: u32,
 }
@@ -65,7 +67,7 @@ pub(crate) struct Drifted {
     pub(crate) mean: f64,
 }
 
-columns!(Chart { first, baseline, run, firing, unserved });
+columns!(Chart { first, baseline, run, firing, dropped, unserved });
 columns!(Baseline { n, mean, line });
 columns!(Run { statistic, n, sum, evidence });
 
@@ -99,9 +101,19 @@ impl Chart {
         self.firing &= statistic > threshold / 2.0;
         let drifts = statistic >= threshold && !self.firing;
         self.firing |= drifts;
+        self.dropped &= self.firing;
         self.unserved = if self.firing { self.unserved } else { 0 };
         // As it crossed, before it is rounded to be kept.
         self.shows(policy).filter(|_| drifts).map(|shown| Drifted { statistic, ..shown })
+    }
+
+    /// What the chart of a share shows, if by its last observation its drift has become a drop. The threshold of drift is the
+    /// proof that it has grown; how much is the mean since it began to.
+    pub(crate) fn drops(&mut self, policy: &Policy) -> Option<Drifted> {
+        let shown = self.shows(policy).filter(|shown| shown.growth() >= policy.drop_share)?;
+        let drops = self.firing && !self.dropped;
+        self.dropped |= drops;
+        drops.then_some(shown)
     }
 
     /// What it shows now; `None` as long as it has no baseline.
@@ -125,6 +137,7 @@ impl Chart {
     pub(crate) fn settle(&mut self) {
         self.run = Run::default();
         self.firing = false;
+        self.dropped = false;
         self.unserved = 0;
     }
 
@@ -156,6 +169,15 @@ impl Chart {
             false => rules::amount_line(&first, policy.drift_shift_sd),
         };
         self.baseline = Some(Baseline { n, mean: (sum / f64::from(n)) as f32, line });
+    }
+}
+
+// === impl Drifted ===
+
+impl Drifted {
+    /// By how much the mean has grown.
+    pub(crate) fn growth(&self) -> f64 {
+        self.mean - f64::from(self.baseline.mean)
     }
 }
 

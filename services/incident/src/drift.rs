@@ -27,12 +27,22 @@ pub(crate) struct Drift {
     served: Shelf<Ix, u64>,
 }
 
+/// What has come of the charts by one observation.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Grown {
+    pub(crate) drifted: Drifted,
+    /// It is of success, and so much that it is told as a drop.
+    pub(crate) is_drop: bool,
+    /// The records that show it.
+    pub(crate) evidence: Vec<RecordId>,
+}
+
 columns!(Drift { charts, crowded, starts, served });
 
 // === impl Drift ===
 
 impl Drift {
-    /// A session of a version in a segment measured this. What has drifted by it, with the records that show it.
+    /// A session of a version in a segment measured this. What has drifted by it; a drop at once is no drift beside it.
     pub(crate) fn observe(
         &mut self,
         measure: Measure,
@@ -40,13 +50,15 @@ impl Drift {
         measured: Measured,
         id: &RecordId,
         policy: &Policy,
-    ) -> Option<(Drifted, Vec<RecordId>)> {
+    ) -> Option<Grown> {
         if !policy.drifts.contains(&measure) || !self.makes_room(measure, (version, lane), policy) {
             return None;
         }
         let chart = self.charts.entry(measure).or_default().entry((version, lane)).or_default();
-        let drifted = chart.observe(measured, measure.is_share(), id, policy)?;
-        Some((drifted, chart.evidence().to_vec()))
+        let drifted = chart.observe(measured, measure.is_share(), id, policy);
+        let dropped = if measure == Measure::Outcome { chart.drops(policy) } else { None };
+        let (drifted, is_drop) = dropped.map(|dropped| (dropped, true)).or(drifted.map(|drifted| (drifted, false)))?;
+        Some(Grown { drifted, is_drop, evidence: chart.evidence().to_vec() })
     }
 
     /// A session of a version in a segment started: what drifted elsewhere was not served by it.
@@ -59,6 +71,12 @@ impl Drift {
     /// Whether a version drifts by a measure, in any segment.
     pub(crate) fn is_firing(&self, measure: Measure, version: Option<Ix>) -> bool {
         self.of(measure).any(|((of, _), chart)| Some(*of) == version && chart.firing)
+    }
+
+    /// Whether the success of a version that is not away has dropped, in any segment.
+    pub(crate) fn has_dropped(&self, policy: &Policy) -> bool {
+        let serves = |version: &Ix| self.starts - self.last_start(version) < policy.away_sessions;
+        self.of(Measure::Outcome).any(|((version, _), chart)| chart.dropped && serves(version))
     }
 
     /// The charts of a measure.
@@ -91,15 +109,19 @@ impl Drift {
         self.charts.values_mut().flat_map(Shelf::values_mut)
     }
 
+    /// How many sessions the agent had started when a version last started one.
+    fn last_start(&self, version: &Ix) -> u64 {
+        self.served.get(version).copied().unwrap_or(0)
+    }
+
     fn makes_room(&mut self, measure: Measure, key: (Ix, Lane), policy: &Policy) -> bool {
         let known = self.charts.get(&measure).is_some_and(|charts| charts.contains_key(&key));
         if known || self.charts.values().map(Shelf::len).sum::<usize>() < CHARTS_MAX {
             return true;
         }
         let calm = self.charts.values().flatten().filter(|(_, chart)| !chart.firing).map(|((version, _), _)| *version);
-        let last_start = |version: &Ix| self.served.get(version).copied().unwrap_or(0);
-        let away = calm.filter(|version| *version != key.0 && self.starts - last_start(version) >= policy.away_sessions);
-        let Some(oldest) = away.min_by_key(|version| (last_start(version), *version)) else {
+        let away = calm.filter(|version| *version != key.0 && self.starts - self.last_start(version) >= policy.away_sessions);
+        let Some(oldest) = away.min_by_key(|version| (self.last_start(version), *version)) else {
             self.crowded += 1;
             return false;
         };

@@ -277,7 +277,7 @@ impl Episode {
         self.causes.keys().filter(|(rule, _)| matches!(rule, Rule::Regression(_))).filter_map(|(_, version)| version.as_ref())
     }
 
-    /// Judges what still holds. `still`: whether a burn rate, a silence, a drift or a signature does, which are not the
+    /// Judges what still holds. `still`: whether a burn rate, a silence, a drift, a drop or a signature does, which are not the
     /// incident's to judge.
     pub(crate) fn recover(&mut self, trigger: &Trigger, policy: &Policy, still: impl Fn(Rule, Option<&VersionId>) -> bool) -> Recovery {
         let at = trigger.at;
@@ -286,7 +286,7 @@ impl Episode {
                 Rule::Harm | Rule::RollbackFailed | Rule::Loop => !cause.is_quiet(at, policy),
                 Rule::Regression(_) => !cause.is_gone(policy),
                 Rule::Drift(_) => !cause.is_gone(policy) && still(*rule, named.as_ref()),
-                Rule::Burn(_) | Rule::Silence | Rule::Ticket(_) | Rule::Signature => still(*rule, None),
+                Rule::Burn(_) | Rule::Silence | Rule::Ticket(_) | Rule::Drop | Rule::Signature => still(*rule, None),
             };
         }
         let worst = self.causes.values().filter(|cause| cause.active).map(|cause| cause.level).min();

@@ -26,6 +26,8 @@ pub(crate) enum Rule {
     Ticket(Signal),
     /// The sessions of a version are no longer what they were.
     Drift(Measure),
+    /// Far fewer of them succeed than did.
+    Drop,
     /// An agent calls the same again and again.
     Loop,
     /// A kind of failure that was rare has become frequent.
@@ -98,6 +100,7 @@ impl Rule {
             Self::Drift(Measure::Latency) => "drift_latency",
             Self::Drift(Measure::Tokens) => "drift_tokens",
             Self::Drift(Measure::Escalation) => "drift_escalation",
+            Self::Drop => "drop",
             Self::Loop => "loop",
             Self::Signature => "signature",
         }
@@ -105,7 +108,7 @@ impl Rule {
 
     /// The rule of this name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        const ALL: [Rule; 21] = [
+        const ALL: [Rule; 22] = [
             Rule::Harm,
             Rule::Burn(Signal::Tool),
             Rule::Burn(Signal::Model),
@@ -125,6 +128,7 @@ impl Rule {
             Rule::Drift(Measure::Latency),
             Rule::Drift(Measure::Tokens),
             Rule::Drift(Measure::Escalation),
+            Rule::Drop,
             Rule::Loop,
             Rule::Signature,
         ];
@@ -135,7 +139,7 @@ impl Rule {
     pub(crate) fn responsibility(self) -> Responsibility {
         match self {
             Self::Harm | Self::Burn(Signal::Success) | Self::Ticket(Signal::Success) | Self::Regression(_) => Responsibility::AiMl,
-            Self::Drift(_) | Self::Loop => Responsibility::AiMl,
+            Self::Drift(_) | Self::Drop | Self::Loop => Responsibility::AiMl,
             Self::Burn(_) | Self::Ticket(_) | Self::Silence | Self::RollbackFailed | Self::Signature => Responsibility::Operations,
         }
     }

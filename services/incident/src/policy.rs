@@ -76,6 +76,8 @@ pub struct Policy {
     pub drift_shift_sd: f64,
     /// The growth of a share that is looked for, as a factor of its odds.
     pub drift_odds: f64,
+    /// How much more of a version's sessions fail than in its baseline, as a share of all, for drift to be a drop of success.
+    pub drop_share: f64,
     /// Calls of one tool with the same arguments in one session that are a loop.
     pub loop_calls: u64,
     /// Calls that must be known before a kind of failure can be called rare.
@@ -196,6 +198,7 @@ impl Default for Policy {
             drift_run_length: 100_000.0,
             drift_shift_sd: 1.0,
             drift_odds: 3.0,
+            drop_share: 0.15,
             loop_calls: 12,
             signature_history: 1_000,
             signature_block: 200,

@@ -1,4 +1,5 @@
-//! How facts reach the detectors of slow trouble: drift, loops, and failures that become frequent. What they find is P3.
+//! How facts reach the detectors of slow trouble: drift, loops, and failures that become frequent. What they find is P3, but
+//! for a drift of success that is a drop.
 
 use machine::Debt;
 use wire::{Level, ModelCalled, Numbers, Offset, Record, RecordId, Role, SessionId, ToolCalled};
@@ -6,6 +7,7 @@ use wire::{Level, ModelCalled, Numbers, Offset, Record, RecordId, Role, SessionI
 use crate::agent::Agent;
 use crate::burn::signed;
 use crate::chart::Measured;
+use crate::drift::Grown;
 use crate::escalations::Ended;
 use crate::finding::{Desk, Finding, Rule, Trigger};
 use crate::policy::{Measure, Signal};
@@ -89,7 +91,7 @@ impl Agent {
         trigger: &Trigger,
         desk: Desk<'_>,
     ) -> Option<Debt> {
-        let (drifted, evidence) = self.drift.observe(measure, chart, measured, id, desk.policy)?;
+        let Grown { drifted, is_drop, evidence } = self.drift.observe(measure, chart, measured, id, desk.policy)?;
         let version = self.versions.id(chart.0)?;
         let segment = if chart.1.is_unnamed() { "" } else { " in one of its segments" };
         let summary = format!(
@@ -99,8 +101,17 @@ impl Agent {
             drifted.in_words(measure),
             counted(u64::from(drifted.n), "session"),
         );
-        let found = Finding::of(Rule::Drift(measure), Level::P3, drifted.numbers(measure));
-        self.raise(Finding { version: Some(version), evidence, summary, ..found }, trigger, desk)
+        let numbers = drifted.numbers(measure);
+        // A drop names no version: it served well until then, so that what changed is around it, and none would mend it.
+        let found = match is_drop {
+            true => Finding::of(
+                Rule::Drop,
+                Level::P2,
+                Numbers { statistic: Some(drifted.growth()), threshold: Some(desk.policy.drop_share), ..numbers },
+            ),
+            false => Finding { version: Some(version), ..Finding::of(Rule::Drift(measure), Level::P3, numbers) },
+        };
+        self.raise(Finding { evidence, summary, ..found }, trigger, desk)
     }
 }
 

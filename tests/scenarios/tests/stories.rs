@@ -58,6 +58,7 @@ stories! {
     a_version_that_slows_down_is_investigated
     a_regression_hidden_by_the_mix_is_found
     a_healthy_shift_of_the_mix_stays_silent
+    a_sudden_drop_in_mid_life_reduces_the_agent
     a_slow_burn_is_a_ticket
     the_next_regression_beside_a_loop_is_taken_back_too
     the_next_regression_beside_a_loop_is_proposed_too

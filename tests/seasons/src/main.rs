@@ -107,9 +107,7 @@ fn measure(name: &str, traffic: Traffic, options: &Options, report: &mut Report)
                     let alarms = share(&|life| life.runs[run].failed(threshold).is_some());
                     let who = format!("{} for {} h at {:.1} %", rival.name, rival.watched_s / 3_600, threshold * 100.0);
                     let other = row(&who, alarms, &|life| life.failed(run, threshold));
-                    // A mid-life drop is a P3 of the room.
-                    let first = if begins == Where::Deployment { &of_p2 } else { &of_any };
-                    others.push(Row { times_first: (alarms <= allowed).then(|| other.over(first)).flatten(), ..other });
+                    others.push(Row { times_first: (alarms <= allowed).then(|| other.over(&of_p2)).flatten(), ..other });
                 }
             }
             report.rows.extend([of_p2, of_any].into_iter().chain(others));

@@ -30,7 +30,7 @@ pub struct Row {
     pub sessions: [Option<f64>; 2],
     /// Minutes likewise.
     pub minutes: [Option<f64>; 2],
-    /// Minutes of half of the lives over those of the room, where it cries wolf no more often than the room may.
+    /// Minutes of half of the lives over those of the room's P2, where it cries wolf no more often than the room may.
     pub times_first: Option<f64>,
 }
 

@@ -7,6 +7,7 @@ use seasons::drops::{self, Where};
 use seasons::healthy::{self, Tally};
 use seasons::life::{Life, Told, What};
 use seasons::nature::{Nature, Traffic};
+use seasons::report::{Row, drop_in_words};
 use wire::{Level, Timestamp};
 
 const SEED: u64 = 7;
@@ -37,6 +38,26 @@ fn a_version_that_is_forty_points_worse_is_noticed_within_a_hundred_sessions() {
         let noticed = drops::live(SEED, number, Traffic::PerDay(2_000.0), Where::Deployment, 0.4);
         assert!(noticed.p2.is_some_and(|(sessions, _)| sessions <= 100), "life {number}: {:?}", noticed.p2);
     }
+}
+
+#[test]
+fn a_version_that_begins_to_fail_by_forty_points_in_mid_life_is_noticed_within_two_hundred_sessions() {
+    for number in 0..20 {
+        let noticed = drops::live(SEED, number, Traffic::PerDay(2_000.0), Where::Midlife, 0.4);
+        assert!(noticed.p2.is_some_and(|(sessions, _)| sessions <= 200), "life {number}: {:?}", noticed.p2);
+    }
+}
+
+#[test]
+fn what_took_twice_the_minutes_of_the_room_says_so_and_what_was_never_noticed_says_nothing() {
+    let lives: Vec<_> = (0..3).map(|number| drops::live(SEED, number, Traffic::PerDay(2_000.0), Where::Deployment, 0.4)).collect();
+    let row = |of: &dyn Fn(f64) -> Option<f64>| {
+        let scaled = |life: &drops::Noticed| life.p2.and_then(|(sessions, seconds)| Some((sessions, of(seconds)?)));
+        Row::of(("2,000", drop_in_words(Where::Deployment, 0.4), "somebody".to_owned()), 0.0, &lives, scaled)
+    };
+    let room = row(&Some);
+    assert_eq!(row(&|seconds| Some(2.0 * seconds)).over(&room), Some(2.0));
+    assert_eq!((row(&|_| None).over(&room), room.over(&row(&|_| None))), (None, None));
 }
 
 #[test]

@@ -49,6 +49,7 @@ impl Reader {
             drift_run_length: self.real("drift_run_length", 1_000.0, 1e9).unwrap_or(standard.drift_run_length),
             drift_shift_sd: self.real("drift_shift_sd", 0.25, 3.0).unwrap_or(standard.drift_shift_sd),
             drift_odds: self.real("drift_odds", 1.25, 100.0).unwrap_or(standard.drift_odds),
+            drop_share: self.real("drop_share", 0.05, 1.0).unwrap_or(standard.drop_share),
             loop_calls: self.whole_count("loop_calls", 3, 10_000, standard.loop_calls),
             signature_history: self.whole_count("signature_history", 100, 1_000_000, standard.signature_history),
             signature_block: self.whole_count("signature_block", 20, 100_000, standard.signature_block),

@@ -85,7 +85,7 @@ fn a_drift_that_a_shift_of_the_mix_hides_is_told() {
         failed[usize::from(later)] += u64::from(serve(&mut life, session, of, &mut dice));
     }
     assert!(failed[1] < failed[0], "taken together it looks better: {failed:?} of 600");
-    assert_eq!(life.words().first().map(String::as_str), Some("opened P3 drift_outcome"), "{:?}", life.words());
+    assert_eq!(life.words().first().map(String::as_str), Some("opened P2 drop"), "{:?}", life.words());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod calibration;
 mod drifting;
+mod drop;
 mod life;
 mod memory;
 mod people;

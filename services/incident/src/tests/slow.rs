@@ -270,7 +270,7 @@ fn nothing_drifts_before_a_version_has_a_baseline_and_what_is_not_told_is_no_zer
 }
 
 #[test]
-fn sessions_that_use_more_tokens_and_sessions_that_fail_more_drift_too() {
+fn sessions_that_use_more_tokens_drift_too() {
     let mut life = Life::new();
     for session in 0..160 {
         let id = format!("s{session}");
@@ -280,10 +280,6 @@ fn sessions_that_use_more_tokens_and_sessions_that_fail_more_drift_too() {
         life.end(&id);
     }
     assert_eq!(life.words(), ["opened P3 drift_tokens"]);
-    let mut failing = Life::new();
-    serve(&mut failing, 100, |session| (session % 10 != 0, None));
-    serve(&mut failing, 60, |session| (session % 2 != 0, None));
-    assert_eq!(failing.words(), ["opened P3 drift_outcome"]);
 }
 
 #[test]

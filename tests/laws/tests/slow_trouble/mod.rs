@@ -15,7 +15,7 @@ use wire::{
 };
 
 /// Under this policy little is needed for a P3, and little ends it.
-const POLICY: &str = r#"{"drift_baseline": 30, "drift_run_length": 1000, "loop_calls": 3, "signature_history": 100,
+const POLICY: &str = r#"{"drift_baseline": 30, "drift_run_length": 1000, "drop_share": 0.5, "loop_calls": 3, "signature_history": 100,
     "signature_block": 20, "signature_frequent": 3, "signature_rare": 0.1, "sustain_s": 60, "sustain_sessions": 2,
     "tickets": [{"factor": 1, "long_s": 3600, "short_s": 600}], "ticket_margin_sd": 1,
     "facts_min": 10, "bad_min": 2, "bad_short_min": 1, "slow_ms": 2000, "objectives": {"success": 0.95, "slowness": 0.95},
@@ -161,15 +161,17 @@ fn resolved(mut life: Life, number: usize, after_s: i64) -> Life {
     life
 }
 
-/// Over these lives every P3 rule opens an incident: else a law that holds over them says nothing of it.
+/// Over these lives every P3 rule opens an incident, and a drift of success becomes a drop: else a law that holds over them
+/// says nothing of it.
 #[test]
-fn every_p3_rule_opens_an_incident_in_some_of_these_lives() {
+fn every_p3_rule_opens_an_incident_in_some_of_these_lives_and_success_drops_in_some() {
     const LIVES: usize = 160;
-    const RULES: [&str; 10] = [
+    const RULES: [&str; 11] = [
         "drift_escalation",
         "drift_latency",
         "drift_outcome",
         "drift_tokens",
+        "drop",
         "loop",
         "signature",
         "ticket_model",
@@ -184,6 +186,7 @@ fn every_p3_rule_opens_an_incident_in_some_of_these_lives() {
         let lived = live::<Incident>(&life, Schedule::PROMPT).expect("it is lived to its end");
         let rules = lived.log.into_iter().filter_map(|record| match record.event.body {
             Body::IncidentOpened(opened) if opened.level == Level::P3 => Some(opened.basis.rule),
+            Body::IncidentAggravated(worse) if worse.basis.rule == "drop" => Some(worse.basis.rule),
             _ => None,
         });
         opened.extend(rules);
