@@ -75,7 +75,16 @@ bench: setup ## the price of each event, in rounds that take turns: make bench R
 alarms: setup ## false alarms in healthy years and detection of drops, beside Argo and Flagger: make alarms YEARS=1000 RUNS=1000
 	@cargo run --release --package seasons -- --years $(or $(YEARS),1000) --runs $(or $(RUNS),1000) --write deploy/BENCHMARKS.md
 
+kafka: ## start an Apache Kafka of one node on loopback, fetched once with Maven, and tell where it answers
+	@./deploy/kafka/kafka start 1
+
+kafka-cluster: ## the same with three nodes
+	@./deploy/kafka/kafka start 3
+
+kafka-stop: ## end it; its topics stay for the next start
+	@./deploy/kafka/kafka stop
+
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test torture lint sim sim-meta bench alarms clean
+.PHONY: help setup build run test torture lint sim sim-meta bench alarms kafka kafka-cluster kafka-stop clean
