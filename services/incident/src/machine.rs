@@ -7,7 +7,8 @@ use machine::{Agenda, Debt, Ledger, Machine, Shelf, Standing};
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
 use wire::{
-    AgentId, Body, IncidentAggravated, IncidentEased, IncidentOpened, Kind, Level, Offset, PolicyAdopted, Record, Responsibility, Timestamp,
+    AgentId, Body, IncidentAggravated, IncidentEased, IncidentId, IncidentOpened, Kind, Level, Offset, PolicyAdopted, Record,
+    Responsibility, Timestamp,
 };
 
 use crate::agent::Agent;
@@ -118,6 +119,9 @@ impl Incident {
         let known = self.agents.entry(key.clone()).or_default();
         match &record.body {
             Body::IncidentOpened(_) | Body::IncidentAggravated(_) | Body::IncidentEased(_) | Body::IncidentResolved(_) => {
+                if let Body::IncidentResolved(said) = &record.body {
+                    self.ledger.settle_before(&record.id, |debt| is_about(debt, &said.incident_id));
+                }
                 if self.ledger.settle(&record.id).is_none() {
                     come_home(known, record, &mut self.ledger);
                 }
@@ -221,6 +225,16 @@ impl Incident {
         }
         let known: Vec<AgentId> = self.agents.keys().cloned().collect();
         known.iter().for_each(|key| self.arm(key));
+    }
+}
+
+/// Whether a debt is a word about this incident. Once an incident is over on the log, one that was about it before is too late:
+/// so that a version with another rule owes nothing of an old log.
+fn is_about(debt: &Debt, incident: &IncidentId) -> bool {
+    match &debt.body {
+        Body::IncidentAggravated(said) => said.incident_id == *incident,
+        Body::IncidentEased(said) => said.incident_id == *incident,
+        _ => false,
     }
 }
 

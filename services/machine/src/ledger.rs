@@ -77,6 +77,15 @@ impl Ledger {
         self.debts.remove(&entry)
     }
 
+    /// Takes away which debts fell due before `id` did and were of no use any more once that was told. Debts are published in
+    /// their order, so that there are none, but where a version with other rules told it: it never owed them.
+    pub fn settle_before(&mut self, id: &RecordId, is_useless: impl Fn(&Debt) -> bool) {
+        let Some(entry) = self.entry_of.get(id) else { return };
+        let useless: Vec<RecordId> =
+            self.debts.range(..entry).filter(|(_, debt)| is_useless(debt)).map(|(_, debt)| debt.id.clone()).collect();
+        useless.iter().for_each(|id| drop(self.settle(id)));
+    }
+
     /// Does nothing, unless latching is broken on purpose: then the debts of `key` are judged anew at every record, and
     /// what no longer holds when somebody asks is never heard of.
     pub fn unlatch(&mut self, key: &AgentId) {
@@ -142,6 +151,16 @@ mod tests {
         assert_eq!(ledger.settle(&"a".into()), None, "an echo that comes twice settles once");
         ledger.owe(debt("d", "first"));
         assert_eq!(ids(&ledger), ["c", "b", "d"]);
+    }
+
+    #[test]
+    fn what_fell_due_before_the_last_word_of_it_is_owed_no_more() {
+        let mut ledger = Ledger::default();
+        ["other", "worse", "over", "again"].into_iter().for_each(|id| ledger.owe(debt(id, "rule")));
+        ledger.settle_before(&"unknown".into(), |_| true);
+        assert_eq!(ids(&ledger), ["other", "worse", "over", "again"]);
+        ledger.settle_before(&"over".into(), |debt| debt.id.as_str() != "other");
+        assert_eq!(ids(&ledger), ["other", "over", "again"]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Success that falls in the midst of a version's life.
 
-use wire::{Body, IncidentOpened, Timestamp};
+use machine::Machine;
+use wire::{Body, IncidentOpened, Record, Timestamp};
 
 use super::life::Life;
 use super::people::resolve;
 use super::stories::state;
+use crate::Incident;
 use crate::drift::Drift;
 use crate::policy::{Measure, Policy};
 use crate::versions::{Lane, Versions};
@@ -32,6 +34,20 @@ fn success_that_falls_a_little_is_p3_and_becomes_p2_when_it_falls_further() {
     assert_eq!(life.words(), ["opened P3 drift_outcome"]);
     serve(&mut life, "v1", 300, |session| session % 2 == 0);
     assert_eq!(life.words(), ["opened P3 drift_outcome", "aggravated P2 drop"]);
+}
+
+#[test]
+fn a_log_of_before_this_rule_owes_no_word_about_what_is_over() {
+    let mut life = Life::new();
+    serve(&mut life, "v1", 100, |session| session % 33 == 0);
+    serve(&mut life, "v1", 500, |session| session % 6 == 0);
+    serve(&mut life, "v1", 300, |session| session % 2 == 0);
+    serve(&mut life, "v1", 200, |session| session % 33 == 0);
+    assert_eq!(life.words(), ["opened P3 drift_outcome", "aggravated P2 drop", "resolved recovered 0"]);
+    let mut room = Incident::default();
+    let is_new = |record: &&Record| matches!(record.body, Body::IncidentAggravated(_));
+    life.log.iter().filter(|record| !is_new(record)).for_each(|record| room.apply(record));
+    assert_eq!(room.owed(life.frontier()), []);
 }
 
 #[test]

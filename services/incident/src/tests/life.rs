@@ -15,6 +15,7 @@ pub(crate) struct Life {
     pub(crate) room: Incident,
     pub(crate) now: Timestamp,
     pub(crate) said: Vec<Decision>,
+    pub(crate) log: Vec<Record>,
     offset: i64,
     /// Whether facts say when they happened.
     pub(crate) timed: bool,
@@ -28,6 +29,7 @@ impl Life {
             room: Incident::default(),
             now: Timestamp::parse("2026-03-02T09:00:00Z").expect("a time"),
             said: Vec::new(),
+            log: Vec::new(),
             offset: 0,
             timed: true,
         }
@@ -83,6 +85,7 @@ impl Life {
         let record = Record { partition: Partition(0), offset: Offset(self.offset), appended: self.now, event };
         self.offset += 1;
         self.room.apply(&record);
+        self.log.push(record.clone());
         record
     }
 
