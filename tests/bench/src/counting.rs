@@ -1,11 +1,13 @@
 //! An allocator that counts: the only way to know that a path allocates nothing is to count.
 
-#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one adds counters to the system's and no logic")]
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one adds counters to that of our programs and no logic")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-/// The system's allocator, which counts while somebody looks. Speeds are measured while nobody does.
+use runtime::Allocator;
+
+/// The allocator of our programs, which counts while somebody looks. Speeds are measured while nobody does.
 pub(crate) struct Counting;
 
 #[global_allocator]
@@ -41,29 +43,29 @@ fn note(allocations: u64, bytes: i64) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator unchanged; the counters are atomics and allocate nothing.
+// SAFETY: every call goes to that allocator unchanged; the counters are atomics and allocate nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note(1, layout.size() as i64);
         // SAFETY: the caller's promise is handed on.
-        unsafe { System.alloc(layout) }
+        unsafe { Allocator.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         note(1, layout.size() as i64);
         // SAFETY: the caller's promise is handed on.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { Allocator.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         note(0, -(layout.size() as i64));
         // SAFETY: the caller's promise is handed on.
-        unsafe { System.dealloc(pointer, layout) }
+        unsafe { Allocator.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         note(1, size as i64 - layout.size() as i64);
         // SAFETY: the caller's promise is handed on.
-        unsafe { System.realloc(pointer, layout, size) }
+        unsafe { Allocator.realloc(pointer, layout, size) }
     }
 }

@@ -23,6 +23,10 @@ use tokio::net::TcpStream;
 use self::attacker::Attacker;
 use self::house::{House, PATIENCE};
 
+/// As every program of ours has it.
+#[global_allocator]
+static ALLOCATOR: runtime::Allocator = runtime::Allocator;
+
 const SEED: u64 = 20_261_126;
 /// All of them; a tenth as a rule.
 const REQUESTS: u64 = 100_000;

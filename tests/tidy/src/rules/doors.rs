@@ -28,6 +28,7 @@ const DOORS: &[Door] = &[
         doors: &["services/cli/src/output", "tests/seasons/src/report.rs", "tests/sim/src/told.rs", "tests/bench/src/table.rs"],
     },
     Door { name: "hashbrown", doors: &["services/machine/src/window.rs"] },
+    Door { name: "mimalloc", doors: &["services/runtime/src/lib.rs"] },
     Door { name: "either", doors: &["services/machine/src/shelf.rs"] },
     Door { name: "aho_corasick", doors: &["services/escalation/src/topics.rs"] },
     Door { name: "cel", doors: &["services/escalation/src/routes"] },
