@@ -15,6 +15,9 @@ use command::{REFUSED, said, text};
 /// How long a story may take, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// Before somebody asks again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// One fleet at a time: each is busy enough for a small machine.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -75,8 +78,7 @@ fn a_policy_is_shown_adopted_and_tried_on_a_reeve_that_runs() {
     assert!(shown.starts_with("incident goes by strict since "), "{shown}");
     let tried = said(&up.ask(&["policy", "try", text(&file), "--last", "1h"]));
     assert!(tried.contains("no decision would differ under strict"), "{tried}");
-    let standing = said(&up.ask(&["status", "billing"]));
-    assert!(standing.contains("strict"), "the room goes by it: {standing}");
+    up.says_soon(&["status", "billing"], "strict");
     std::fs::write(&file, "room = \"incident\"\nversion = \"strict\"\n[policy]\nregression_e = 21\n").expect("the folder can be written");
     command::reeve(&["policy", "adopt", text(&file), "--author", "ines", "--reason", "again", "--url", &up.url], REFUSED);
     assert_eq!(up.interrupt(), Some(0));
@@ -129,6 +131,20 @@ impl Up {
 
     fn ask(&self, arguments: &[&str]) -> std::process::Output {
         command::reeve(&[arguments, &["--url", &self.url]].concat(), 0)
+    }
+
+    /// Asks until the answer holds `word`: an agent is known, and a policy gone by, once a room has come to it on the log.
+    fn says_soon(&self, arguments: &[&str], word: &str) {
+        let deadline = moment() + PATIENCE;
+        let arguments = [arguments, &["--url", &self.url]].concat();
+        loop {
+            let output = command::run(&arguments, "");
+            if said(&output).contains(word) {
+                return;
+            }
+            assert!(moment() < deadline, "{word} was not said within {PATIENCE:?}, but: {}{}", said(&output), command::told(&output));
+            std::thread::sleep(AGAIN_AFTER);
+        }
     }
 
     /// Interrupts it as Ctrl-C does; its exit code.

@@ -71,6 +71,13 @@ pub(crate) fn reeve(arguments: &[&str], exit: i32) -> Output {
 
 /// As [`reeve`], with `input` on its standard input.
 pub(crate) fn reeve_reading(arguments: &[&str], input: &str, exit: i32) -> Output {
+    let output = run(arguments, input);
+    assert_eq!(output.status.code(), Some(exit), "reeve {}\n{}{}", arguments.join(" "), said(&output), told(&output));
+    output
+}
+
+/// Runs the command, however it ends.
+pub(crate) fn run(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reeve"));
     // What the environment of whoever runs the tests says is not what is tested.
     command.args(arguments).env_remove("REEVE_URL").env_remove("REEVE_AUTHOR").env_remove("REEVE_KEY");
@@ -78,9 +85,7 @@ pub(crate) fn reeve_reading(arguments: &[&str], input: &str, exit: i32) -> Outpu
     let mut child = command.spawn().expect("the command starts");
     // A command that does not read its input closes it: that is no fault of the test.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("the command ends");
-    assert_eq!(output.status.code(), Some(exit), "reeve {}\n{}{}", arguments.join(" "), said(&output), told(&output));
-    output
+    child.wait_with_output().expect("the command ends")
 }
 
 /// What it wrote on standard output.
