@@ -36,11 +36,11 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "style"                     cargo test $(HOUSE) --test tidy
 	@$(PART) "rooms: unit tests"         cargo test $(HOUSE) --lib --bins
 	@$(PART) "rooms: wire"               cargo test $(HOUSE) --test wire
-	@$(PART) "rooms: log, pump and room" cargo test $(HOUSE) --test log --test pump --test room
+	@$(PART) "rooms: log, pump and room" cargo test $(HOUSE) --test log --test pump --test room --test durable --test signals
 	@$(PART) "rooms: gateway"            cargo test $(HOUSE) --test gateway
 	@$(PART) "rooms: gateway attacked"   cargo test $(HOUSE) --test hostile -- --nocapture
 	@$(PART) "rooms: laws and stories"   cargo test $(HOUSE) --test laws --test stories --test escalation
-	@$(PART) "simulation"                cargo test --package sim --package runtime --test sim --test mutants -- --nocapture
+	@$(PART) "simulation"                cargo test --package sim --package runtime --lib --test sim --test mutants -- --nocapture
 	@$(PART) "false alarms"              cargo test $(HOUSE) --test seasons -- --nocapture
 	@$(PART) "end to end: command"       cargo test $(HOUSE) --test cli --test policy --test fleet
 	@$(PART) "end to end: archive"       cargo test $(HOUSE) --test audit -- --nocapture
@@ -48,6 +48,7 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
 	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
+	@$(PART) "kafka: contract"           ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka
 	@$(PART) --summary
 
 torture: build ## ten times what `make test` bears: hostile input, 500 kills, 6,000 altered logs, a minute of overload

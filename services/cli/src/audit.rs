@@ -74,9 +74,8 @@ impl Audit {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let Self::Check(args) = self;
         let config = Config::of(&args.layers())?;
-        let LogConfig::Embedded { path, .. } = &config.log;
-        let log = existing(path, &config.log)?;
-        let (path, folder) = (path.clone(), config.archive.path.clone());
+        let log = existing(&config.folder, &config.log)?;
+        let (path, folder) = (config.folder.clone(), config.archive.path.clone());
         let archive = folder.clone();
         let bar = output::bar(0, "segments");
         let told = bar.clone();
@@ -113,7 +112,7 @@ impl Args {
 
 /// The log that is there; none is begun.
 fn existing(folder: &Path, config: &LogConfig) -> Result<Arc<dyn Log>, Failure> {
-    if !folder.join(LOG_FILE).exists() {
+    if matches!(config, LogConfig::Embedded { .. }) && !folder.join(LOG_FILE).exists() {
         let why = if folder.is_dir() { format!("it holds no {LOG_FILE}") } else { "the folder does not exist".to_owned() };
         return Err(Failure::new(Exit::NoInput, format!("there is no log in {}: {why}", folder.display())));
     }

@@ -37,6 +37,8 @@ const EXAMPLES: &str = "\
 Examples:
   reeve up                        everything, on ./data and 127.0.0.1:4780
   reeve up --fleet bad-deploy     and a small fleet, one agent of which goes bad
+  reeve up --log kafka --brokers broker:9092
+                                  the same rooms on a topic of an Apache Kafka cluster
   reeve up --data /var/lib/reeve --listen 127.0.0.1:4781 --log-format json
 
 Without API keys nobody is asked for one, and it listens on loopback addresses only; with the
@@ -65,6 +67,12 @@ pub(crate) struct Args {
     /// Folder of the log; it is made if need be [default: ./data]
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
+    /// Which log: embedded, a file in the folder; or kafka, a topic that exists [default: embedded]
+    #[arg(long, value_name = "KIND")]
+    log: Option<String>,
+    /// Some brokers of a Kafka log, as host:port, separated by commas.
+    #[arg(long, value_name = "BROKERS")]
+    brokers: Option<String>,
     /// Address to listen on, on loopback unless there are API keys; port 0 takes a free one [default: 127.0.0.1:4780]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -118,8 +126,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     }
     runtime::logging::begin(&config.logging);
 
-    let LogConfig::Embedded { path, .. } = &config.log;
-    let mut keys = Keys::watch(KeysFile::in_folder(path), keys::LOOK_EVERY, Pace::default())?;
+    let mut keys = Keys::watch(KeysFile::in_folder(&config.folder), keys::LOOK_EVERY, Pace::default())?;
     check_address(config.listen_address, &keys)?;
     // The simulated fleet is a client like any other: where keys are asked for it has one, which only this process knows.
     let fleets_key =
@@ -182,6 +189,8 @@ impl Args {
         layers.variables(variables, OTHER_VARIABLES);
         let flags = [
             ("log.path", "data", &self.data),
+            ("log.kind", "log", &self.log),
+            ("kafka.brokers", "brokers", &self.brokers),
             ("listen.address", "listen", &self.listen),
             ("log.partitions", "partitions", &self.partitions),
             ("logging.format", "log-format", &self.log_format),
@@ -310,16 +319,19 @@ impl RunningFleet {
 /// Says what runs and where to look next.
 fn greet(args: &Args, config: &Config, address: SocketAddr, house: &House) -> Result<(), Failure> {
     let url = base(address);
-    let LogConfig::Embedded { path, .. } = &config.log;
+    let log = match &config.log {
+        LogConfig::Embedded { path, .. } => path.display().to_string(),
+        LogConfig::Kafka(options) => format!("{} at {}", options.topic, options.brokers),
+    };
     if config.logging.format == LogFormat::Json {
-        tracing::info!(%url, data = %path.display(), "reeve is up");
+        tracing::info!(%url, %log, data = %config.folder.display(), "reeve is up");
         return Ok(());
     }
     let (me, option) = (me(), option(address));
     let rooms: Vec<_> = house.rooms.iter().map(RoomHandle::service).collect();
     let (partitions, records) = (house.log.partitions(), house.records());
     output::line(format!("reeve {} is up at {url}", env!("CARGO_PKG_VERSION")))?;
-    output::line(format!("  log      {} ({partitions} partitions, {records} records)", path.display()))?;
+    output::line(format!("  log      {log} ({partitions} partitions, {records} records)"))?;
     output::line(format!("  rooms    {}", rooms.join(", ")))?;
     output::line(format!("  archive  {}", config.archive.path.display()))?;
     match args.fleet {

@@ -4,15 +4,17 @@
 //! once in [`Key`]: `log.path` is `path` below `[log]` in the file, `REEVE_LOG_PATH` and `--log-path`. Nothing unknown is
 //! passed over, and all faults are told at once, so that one start is enough to see them.
 
+mod kafka;
 mod layers;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::errors::{Code, Coded};
+use crate::log::kafka::KafkaOptions;
 
 pub use layers::{Layer, Layers};
 
@@ -21,6 +23,8 @@ pub use layers::{Layer, Layers};
 pub struct Config {
     /// The log.
     pub log: LogConfig,
+    /// Folder of what this process keeps: the embedded log, and snapshots and archive unless they lie elsewhere.
+    pub folder: PathBuf,
     /// Where the admin endpoints (and, in `reeve up`, the gateway) listen.
     pub listen_address: SocketAddr,
     /// Number of this instance among those of its room.
@@ -38,7 +42,7 @@ pub struct Config {
 /// Which log, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogConfig {
-    /// The log of one process, in a folder. The distributed one will be the next variant.
+    /// The log of one process, in a folder.
     Embedded {
         /// The folder.
         path: PathBuf,
@@ -47,6 +51,8 @@ pub enum LogConfig {
         /// Partitions of a new log; one that exists keeps its own.
         partitions: u32,
     },
+    /// A topic of an Apache Kafka cluster, which exists.
+    Kafka(KafkaOptions),
 }
 
 /// Where snapshots are kept, and how often they are taken.
@@ -146,10 +152,25 @@ const fn key(name: &'static str, help: &'static str, expected: &'static str, def
     Key { name, help, expected, default, secret: false }
 }
 
-const LOG_KIND: Key = key("log.kind", "Which log", "`embedded`, the only log of this version", "embedded");
-const LOG_PATH: Key = key("log.path", "Folder of the embedded log", "a path", "./data");
+const LOG_KIND: Key = key("log.kind", "Which log", "`embedded` or `kafka`", "embedded");
+const LOG_PATH: Key = key("log.path", "Folder of the embedded log, and of whatever else is kept", "a path", "./data");
 const LOG_TOPIC: Key = key("log.topic", "Name of the topic", "a name of up to 249 letters, digits, `.`, `_` and `-`", "agent-events");
 const LOG_PARTITIONS: Key = key("log.partitions", "Partitions of a new log", "a number from 1 to 1024", "4");
+const KAFKA_BROKERS: Key = key("kafka.brokers", "Some brokers, where the log is `kafka`", "`host:port`, separated by commas", "");
+const KAFKA_PROPERTIES: Key = key(
+    "kafka.properties",
+    "A file of settings for Kafka's client, such as security.protocol; empty: none",
+    "a file of `name=value` lines as librdkafka names them",
+    "",
+);
+const KAFKA_NAMESPACE: Key = key(
+    "kafka.namespace",
+    "What names of groups and producers begin with: one for each Reeve of a cluster",
+    "up to 100 letters, digits, `.`, `_` and `-`",
+    "",
+);
+const KAFKA_CLOCK_SKEW_MS: Key =
+    key("kafka.clock_skew_ms", "How far the clocks of brokers and rooms may lie apart", "a number from 0 to 10000", "50");
 const LISTEN_ADDRESS: Key = key("listen.address", "Where to listen", "an address and a port, such as `127.0.0.1:4780`", "127.0.0.1:4780");
 const INSTANCE_ORDINAL: Key = key("instance.ordinal", "Number of this instance among those of its room", "a number from 0 to 999", "0");
 const SNAPSHOTS_PATH: Key = key("snapshots.path", "Folder of the snapshots; empty: `snapshots` in the folder of the log", "a path", "");
@@ -173,6 +194,10 @@ impl Key {
         LOG_PATH,
         LOG_TOPIC,
         LOG_PARTITIONS,
+        KAFKA_BROKERS,
+        KAFKA_PROPERTIES,
+        KAFKA_NAMESPACE,
+        KAFKA_CLOCK_SKEW_MS,
         LISTEN_ADDRESS,
         INSTANCE_ORDINAL,
         SNAPSHOTS_PATH,
@@ -211,17 +236,14 @@ impl Config {
     pub fn of(layers: &Layers) -> Result<Self, ConfigError> {
         let mut faults = layers.faults().to_vec();
         let mut read = Reading { layers, faults: &mut faults };
-        read.one_of(&LOG_KIND, |kind| (kind == "embedded").then_some(()));
+        let is_kafka = read.one_of(&LOG_KIND, |kind| ["embedded", "kafka"].contains(&kind).then_some(kind == "kafka"));
         let path = PathBuf::from(read.text(&LOG_PATH));
         let beside_log = |text: &str, name: &str| if text.is_empty() { path.join(name) } else { PathBuf::from(text) };
         let snapshots_path = beside_log(read.text(&SNAPSHOTS_PATH), "snapshots");
         let archive_path = beside_log(read.text(&ARCHIVE_PATH), "archive");
         let config = Self {
-            log: LogConfig::Embedded {
-                path,
-                topic: read.one_of(&LOG_TOPIC, topic).unwrap_or_default(),
-                partitions: read.number(&LOG_PARTITIONS, 1, 1_024) as u32,
-            },
+            log: if is_kafka == Some(true) { LogConfig::Kafka(kafka::options(&mut read)) } else { read.embedded(&path) },
+            folder: path,
             listen_address: read.one_of(&LISTEN_ADDRESS, |text| text.parse().ok()).unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
             instance_ordinal: read.number(&INSTANCE_ORDINAL, 0, 999) as u32,
             snapshots: SnapshotConfig {
@@ -255,6 +277,11 @@ impl<'a> Reading<'a> {
 
     fn number(&mut self, key: &Key, least: u64, most: u64) -> u64 {
         self.one_of(key, |text| text.parse().ok().filter(|number| (least..=most).contains(number))).unwrap_or(least)
+    }
+
+    fn embedded(&mut self, path: &Path) -> LogConfig {
+        let (topic, partitions) = (self.one_of(&LOG_TOPIC, topic), self.number(&LOG_PARTITIONS, 1, 1_024));
+        LogConfig::Embedded { path: path.to_owned(), topic: topic.unwrap_or_default(), partitions: partitions as u32 }
     }
 
     fn one_of<T>(&mut self, key: &Key, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
@@ -304,7 +331,7 @@ mod tests {
     #[test]
     fn nothing_set_is_a_working_configuration() {
         let config = Config::of(&Layers::default()).expect("the defaults are in order");
-        let LogConfig::Embedded { path, topic, partitions } = &config.log;
+        let LogConfig::Embedded { path, topic, partitions } = &config.log else { panic!("{:?}", config.log) };
         assert_eq!((path.to_str(), topic.as_str(), *partitions), (Some("./data"), "agent-events", 4));
         assert_eq!(config.listen_address.to_string(), "127.0.0.1:4780");
         assert_eq!(config.snapshots.path, PathBuf::from("./data/snapshots"));
@@ -319,7 +346,7 @@ mod tests {
         layers.variables([("REEVE_LOG_PATH".to_owned(), "/variable".to_owned()), ("HOME".to_owned(), "/somewhere".to_owned())], &[]);
         layers.flag("log.partitions", "8");
         let config = Config::of(&layers).expect("in order");
-        let LogConfig::Embedded { path, partitions, .. } = config.log;
+        let LogConfig::Embedded { path, partitions, .. } = config.log else { panic!("{:?}", config.log) };
         assert_eq!((path, partitions), (PathBuf::from("/variable"), 8));
         assert_eq!(config.logging.format, LogFormat::Json);
     }
@@ -327,7 +354,7 @@ mod tests {
     #[test]
     fn all_faults_are_told_at_once() {
         let mut layers = Layers::default();
-        layers.toml("reeve.toml", "[log]\nkind = \"kafka\"\npartitons = 3\n[listen]\naddress = \"here\"\n[extra]\ndeep = { er = 1 }");
+        layers.toml("reeve.toml", "[log]\nkind = \"paper\"\npartitons = 3\n[listen]\naddress = \"here\"\n[extra]\ndeep = { er = 1 }");
         layers.variables([("REEVE_LOG_PARTITIONS".to_owned(), "0".to_owned()), ("REEVE_LOGPATH".to_owned(), "x".to_owned())], &[]);
         layers.flag("drain.timeout_ms", "soon");
         let ConfigError(faults) = Config::of(&layers).expect_err("nothing of it is in order");
@@ -337,7 +364,7 @@ mod tests {
             "reeve.toml: there is no setting `log.partitons`, did you mean `log.partitions`?",
             "reeve.toml: there is no setting `extra.deep`",
             "REEVE_LOGPATH: there is no setting `REEVE_LOGPATH`",
-            "reeve.toml: `log.kind` is `kafka`, but takes `embedded`, the only log of this version",
+            "reeve.toml: `log.kind` is `paper`, but takes `embedded` or `kafka`",
             "REEVE_LOG_PARTITIONS: `log.partitions` is `0`, but takes a number from 1 to 1024",
             "reeve.toml: `listen.address` is `here`, but takes an address and a port",
             "--drain-timeout-ms: `drain.timeout_ms` is `soon`",

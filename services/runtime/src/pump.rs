@@ -370,7 +370,7 @@ impl<M: Machine> Pump<M> {
         let mut owed = Vec::new();
         for (partition, held) in &mut self.held {
             if held.driver.may_owe(clock) {
-                let extent = consumer.extent(*partition).map_err(PumpError::Poll)?;
+                let extent = consumer.recent_extent(*partition).map_err(PumpError::Poll)?;
                 owed.extend(held.driver.ask(extent, share).into_iter().map(|decision| (*partition, decision)));
             }
         }

@@ -7,7 +7,9 @@ pub mod contract;
 mod coordinator;
 mod dedupe;
 pub mod embedded;
+mod headers;
 pub mod history;
+pub mod kafka;
 pub mod memory;
 pub mod merge;
 mod seat;
@@ -31,6 +33,12 @@ pub trait Log: Send + Sync {
     /// The log's clock: what an append at this moment would be dated, at the earliest. Nothing that can be read only
     /// later is dated before it, but for transactions in flight.
     fn now(&self) -> Timestamp;
+
+    /// Whether what can be read later is never dated before what could be read earlier, on whatever partition. Brokers date
+    /// each partition for itself: there only [`now`](Self::now) tells what is settled.
+    fn dates_in_order(&self) -> bool {
+        true
+    }
 
     /// Joins `group` as `member`. The first poll that hands out partitions is an [`Polled::Assigned`].
     ///
@@ -98,6 +106,15 @@ pub trait Consumer: Send {
     /// # Errors
     /// [`LogError`] when the log cannot be reached.
     fn extent(&mut self, partition: Partition) -> Result<Extent, LogError>;
+
+    /// An extent that was true a moment ago, and may be asked for as often as one likes: it serves to tell the time at the
+    /// log's end, never to know where that is.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be reached.
+    fn recent_extent(&mut self, partition: Partition) -> Result<Extent, LogError> {
+        self.extent(partition)
+    }
 
     /// Live metadata of this membership, for transactions. `None` while it holds no generation.
     fn membership(&self) -> Option<Membership>;

@@ -2,8 +2,8 @@
 
 use wire::{Offset, Partition};
 
-use super::super::{CommitError, Log, LogError, Transaction};
-use super::fixtures::{append, drain, fact, ids, join, restore, stable_offset, to, transaction};
+use super::super::{CommitError, Log, LogError, Polled, Transaction};
+use super::fixtures::{Member, append, drain, fact, ids, join, share, stable_offset, to, transaction, until};
 use super::{PARTITIONS, Subject};
 
 /// Both are there at once, for the group and for every reader.
@@ -53,15 +53,17 @@ pub fn a_commit_of_an_expired_member_is_fenced(subject: &mut impl Subject) {
 /// A member that still acts for a generation that is over changes nothing.
 pub fn a_commit_of_an_older_generation_is_fenced(subject: &mut impl Subject) {
     let log = subject.log();
-    let mut first = join(&*log, "rooms", "a");
-    let stale = transaction(&*first, vec![to(0, fact("d", "decided"))], &[(0, 1)]);
-    let mut second = log.consumer("rooms", "b").expect("the log is reached");
-    restore(&mut *first);
-    restore(&mut *second);
+    let mut first = Member::join(&*log, "rooms", "a");
+    let stale = until("nothing was assigned", || {
+        let assigned = matches!(first.hear(), Polled::Assigned(_));
+        assigned.then(|| transaction(&*first.consumer, vec![to(0, fact("d", "decided"))], &[(0, 1)]))
+    });
+    let mut second = Member::join(&*log, "rooms", "b");
+    share(&mut first, &mut second);
     let fenced = log.producer("room-0").expect("a producer").commit(stale);
     assert!(matches!(fenced, Err(CommitError::Fenced { .. })), "{fenced:?}");
     assert_nothing_stands(&*log);
-    let live = transaction(&*first, vec![to(0, fact("d", "decided"))], &[(0, 1)]);
+    let live = transaction(&*first.consumer, vec![to(0, fact("d", "decided"))], &[(0, 1)]);
     log.producer("room-0").expect("a producer").commit(live).expect("a member of this generation commits");
     assert_eq!(ids(&*log, 0), ["d"]);
 }
@@ -104,7 +106,7 @@ pub fn an_offset_is_pending_until_its_transaction_is_decided(subject: &mut impl 
     let Some(pending) = subject.pending() else {
         producer.commit(decided).expect("a member commits");
         drop(predecessor);
-        let mut successor = join(&*log, "rooms", "b");
+        let mut successor = join(&*log, "rooms", "a");
         assert_eq!(successor.committed(Partition(0)).expect("decided before it was answered"), Some(Offset(7)));
         return;
     };

@@ -28,7 +28,7 @@ pub fn after_a_crash_everything_that_was_answered_stands(subject: &mut impl Subj
             before.extend(one_step(&*subject.log(), &format!("group-{cut}"), step, name));
         }
         let log = subject.log();
-        let mut consumer = join(&*log, &format!("group-{cut}"), "reader");
+        let mut consumer = join(&*log, &format!("group-{cut}"), "worker");
         assert_eq!(stable_offset(&mut *consumer, Partition(1)), Some(Offset(STEPS as i64 - 1)));
         let stored: Vec<String> = (0..PARTITIONS).flat_map(|partition| ids(&*log, partition)).collect();
         let mut of_this: Vec<&String> = stored.iter().filter(|id| id.starts_with(&format!("{cut}-"))).collect();

@@ -7,7 +7,7 @@ use wire::{Offset, Partition, StoredRecord, Timestamp};
 
 use super::super::merge::{Cursor, Merged};
 use super::super::{Log, LogError, Polled};
-use super::fixtures::{START, append, drain, fact, ids_of, join, to};
+use super::fixtures::{START, append, drain, fact, ids_of, join, next_records, to, until};
 use super::{PARTITIONS, Subject};
 
 /// Offsets begin at 0, without a gap where there were no transactions.
@@ -34,14 +34,15 @@ pub fn nothing_is_handed_out_before_a_seek(subject: &mut impl Subject) {
     append(&*log, 0, &["a"]);
     let mut consumer = log.consumer("rooms", "a").expect("the log is reached");
     assert_eq!(consumer.membership(), None);
-    assert_eq!(consumer.poll(10).expect("the log is read"), Polled::Assigned((0..PARTITIONS).map(Partition).collect()));
+    let told = until("nothing was assigned", || Some(consumer.poll(10).expect("the log is read")).filter(|told| *told != Polled::Nothing));
+    assert_eq!(told, Polled::Assigned((0..PARTITIONS).map(Partition).collect()));
     assert!(consumer.membership().is_some());
     assert_eq!(consumer.poll(10).expect("the log is read"), Polled::Nothing);
     assert_eq!(consumer.committed(Partition(0)).expect("nothing is pending"), None);
     let gone = consumer.seek(Partition(0), Offset::BEFORE_ALL);
     assert!(matches!(gone, Err(LogError::OffsetGone { start: Offset(0), .. })), "{gone:?}");
     consumer.seek(Partition(0), Offset(0)).expect("the start can be read");
-    assert!(matches!(consumer.poll(10), Ok(Polled::Records(Partition(0), records, Offset(1))) if records.len() == 1));
+    assert!(matches!(next_records(&mut *consumer, 10), (Partition(0), records, Offset(1)) if records.len() == 1));
 }
 
 /// Neither a poll nor a read does.
@@ -49,25 +50,31 @@ pub fn a_poll_hands_out_no_more_than_it_was_asked_for(subject: &mut impl Subject
     let log = subject.log();
     append(&*log, 0, &["a", "b", "c"]);
     let mut consumer = join(&*log, "rooms", "a");
-    assert!(matches!(consumer.poll(2), Ok(Polled::Records(_, records, Offset(2))) if records.len() == 2));
-    assert!(matches!(consumer.poll(2), Ok(Polled::Records(_, records, Offset(3))) if records.len() == 1));
+    let (mut places, mut next) = (Vec::new(), Offset(0));
+    while next < Offset(3) {
+        let (_, records, after) = next_records(&mut *consumer, 2);
+        assert!(records.len() <= 2, "{records:?}");
+        places.extend(records.iter().map(|record| record.offset.0));
+        next = after;
+    }
+    assert_eq!(places, [0, 1, 2]);
     assert_eq!(log.read(Partition(0), Offset(1), 1).expect("the log is read").len(), 1);
 }
 
-/// Of two partitions with a backlog, both come round.
+/// Of two partitions with a backlog, both come round: once both are there, neither is served twice in a row.
 pub fn no_partition_starves_another(subject: &mut impl Subject) {
+    const BACKLOG: usize = 12;
     let log = subject.log();
-    append(&*log, 0, &["a", "b", "c", "d"]);
-    append(&*log, 1, &["e", "f", "g", "h"]);
-    let mut consumer = join(&*log, "rooms", "a");
-    let mut served = Vec::new();
-    for _ in 0..4 {
-        if let Polled::Records(partition, ..) = consumer.poll(1).expect("the log is read") {
-            served.push(partition.0);
-        }
+    for partition in [0, 1] {
+        log.append((0..BACKLOG).map(|nth| to(partition, fact(&format!("{partition}-{nth}"), "x"))).collect()).expect("new facts");
     }
-    served.sort_unstable();
-    assert_eq!(served, [0, 0, 1, 1], "neither goes first for ever");
+    let mut consumer = join(&*log, "rooms", "a");
+    let served: Vec<u32> = (0..2 * BACKLOG).map(|_| next_records(&mut *consumer, 1).0.0).collect();
+    let both = (0..2).map(|partition| served.iter().position(|served| *served == partition).expect("each was served")).max();
+    let backlog = served[both.expect("there are two")..].iter().collect::<Vec<_>>();
+    let turns = backlog.windows(2).take_while(|turn| turn[0] != turn[1]).count();
+    let rest: std::collections::BTreeSet<&&u32> = backlog[turns + 1..].iter().collect();
+    assert!(rest.len() <= 1, "one goes first for ever: {served:?}");
 }
 
 /// Threads append while the clock moves on, and an observer keeps asking. Whatever it was told about the high watermark
@@ -163,8 +170,16 @@ pub fn a_merged_reader_goes_on_from_its_cursor(subject: &mut impl Subject) {
         append(&*log, [2, 0, 1, 0, 2, 1][nth], &[id]);
     }
     let mut whole = Merged::new(&*log, Cursor::start());
-    let story = ids_of(&whole.next_batch(100).expect("the log is read"));
-    assert_eq!(story, ["b", "a", "d", "c", "f", "e"]);
+    let mut story = Vec::new();
+    until("not all was told", || {
+        story.extend(ids_of(&whole.next_batch(100).expect("the log is read")));
+        (story.len() == 6).then_some(())
+    });
+    if subject.sets_the_clock() {
+        assert_eq!(story, ["b", "a", "d", "c", "f", "e"]);
+    } else {
+        assert_eq!(story, ["a", "b", "c", "d", "e", "f"]);
+    }
     let (mut pieces, mut cursor) = (Vec::new(), String::new());
     for max in [1, 2, 1, 3] {
         let mut merged = Merged::new(&*log, Cursor::parse(&cursor).expect("a cursor that was given out"));
@@ -175,7 +190,9 @@ pub fn a_merged_reader_goes_on_from_its_cursor(subject: &mut impl Subject) {
     assert_eq!(cursor, whole.cursor());
     assert!(whole.next_batch(100).expect("the log is read").is_empty());
     append(&*log, 0, &["g"]);
-    assert_eq!(ids_of(&whole.next_batch(100).expect("the log is read")), ["g"]);
+    let more =
+        until("what came later was not told", || Some(whole.next_batch(100).expect("the log is read")).filter(|more| !more.is_empty()));
+    assert_eq!(ids_of(&more), ["g"]);
 }
 
 /// Appends facts of its own to all partitions in turn.

@@ -15,20 +15,7 @@ use std::borrow::Cow;
 use bytes::{Buf, Bytes};
 use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
-/// Header names that every publisher uses. Only ever added to, at the end: the stored form counts on their places.
-const NAMES: &[&str] = &[
-    "ce_specversion",
-    "ce_id",
-    "ce_source",
-    "ce_type",
-    "content-type",
-    "ce_time",
-    "ce_subject",
-    "ce_causationid",
-    "ce_hops",
-    "ce_tenant",
-    "traceparent",
-];
+use crate::log::headers::NAMES;
 
 /// Bytes of the checksum.
 const SUM_BYTES: usize = 4;

@@ -1,0 +1,115 @@
+//! Where a Kafka log is, and what is passed through to its client.
+//!
+//! What is passed through stands in a file of its own, for it holds passwords: it is mounted as a secret and never shown.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_NAMESPACE, KAFKA_PROPERTIES, LOG_TOPIC, Reading, topic};
+use crate::log::kafka::KafkaOptions;
+
+/// Letters of a namespace: groups and producers have room for more behind it.
+const NAMESPACE_LETTERS_MAX: usize = 100;
+
+/// Reads the settings of a Kafka log; what is wrong with them is a fault like any other.
+pub(super) fn options(read: &mut Reading<'_>) -> KafkaOptions {
+    let brokers = read.one_of(&KAFKA_BROKERS, brokers).unwrap_or_default();
+    let topic = read.one_of(&LOG_TOPIC, topic).unwrap_or_default();
+    let mut options = KafkaOptions::new(&brokers, &topic);
+    options.namespace = read.one_of(&KAFKA_NAMESPACE, namespace).unwrap_or_default();
+    options.clock_skew_max = Duration::from_millis(read.number(&KAFKA_CLOCK_SKEW_MS, 0, 10_000));
+    options.settings = properties(read);
+    for owned in options.refused() {
+        let (path, _) = read.layers.value(&KAFKA_PROPERTIES);
+        let reason = format!("`{}` cannot be set: {}", owned.name, owned.reason);
+        read.faults.push(Fault::File { origin: path.to_owned(), reason });
+    }
+    options
+}
+
+/// The file of settings, if one is named.
+fn properties(read: &mut Reading<'_>) -> BTreeMap<String, String> {
+    let (path, _) = read.layers.value(&KAFKA_PROPERTIES);
+    if path.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut faults = Vec::new();
+    let mut fault = |reason: String| faults.push(Fault::File { origin: path.to_owned(), reason });
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| {
+        fault(format!("it cannot be read: {error}"));
+        String::new()
+    });
+    let mut settings = BTreeMap::new();
+    for (line, number) in text.lines().map(str::trim).zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#')) {
+        match line.split_once('=') {
+            // The line itself is not told: what it lacks may be all but a password.
+            None => fault(format!("line {number} is no `name=value`")),
+            Some((name, value)) => {
+                if settings.insert(name.trim().to_owned(), value.trim().to_owned()).is_some() {
+                    fault(format!("line {number} sets `{}` again", name.trim()));
+                }
+            }
+        }
+    }
+    read.faults.extend(faults);
+    settings
+}
+
+fn brokers(text: &str) -> Option<String> {
+    let is_one = |broker: &str| broker.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    (text.split(',').all(|broker| is_one(broker.trim()))).then(|| text.to_owned())
+}
+
+fn namespace(text: &str) -> Option<String> {
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    (text.len() <= NAMESPACE_LETTERS_MAX && text.chars().all(legal)).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::{Config, ConfigError, Layers, LogConfig};
+
+    #[test]
+    fn a_kafka_log_is_a_topic_on_brokers_with_what_is_passed_through() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(file, "# how to reach it\nsecurity.protocol = SASL_SSL\n\nsasl.password=a=b # no comment").expect("written");
+        let path = file.path().display().to_string();
+        let config = Config::of(&layers(&[("kafka.brokers", "one:9092,two:9092"), ("kafka.properties", &path)])).expect("in order");
+        let LogConfig::Kafka(options) = config.log else { panic!("{:?}", config.log) };
+        assert_eq!((options.brokers.as_str(), options.topic.as_str()), ("one:9092,two:9092", "agent-events"));
+        assert_eq!(options.settings["security.protocol"], "SASL_SSL");
+        assert_eq!(options.settings["sasl.password"], "a=b # no comment");
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_it_is_told_at_once_and_no_password_with_it() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(file, "acks=1\nsasl.password hunter2\nssl.ca.location=/a\nssl.ca.location=/b").expect("written");
+        let path = file.path().display().to_string();
+        let given = [("kafka.brokers", "one"), ("kafka.properties", path.as_str()), ("kafka.namespace", "a b"), ("log.topic", "a topic")];
+        let ConfigError(faults) = Config::of(&layers(&given)).expect_err("nothing of it is in order");
+        let told = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert_eq!(faults.len(), 6, "{told}");
+        for part in
+            ["`acks` cannot be set", "line 2 is no", "line 4 sets `ssl.ca.location` again", "`kafka.brokers` is `one`", "`kafka.namespace`"]
+        {
+            assert!(told.contains(part), "`{part}` is missing: {told}");
+        }
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn a_kafka_log_without_brokers_is_refused() {
+        let ConfigError(faults) = Config::of(&layers(&[])).expect_err("no brokers");
+        assert!(faults[0].to_string().starts_with("default: `kafka.brokers` is ``, but takes `host:port`"), "{faults:?}");
+    }
+
+    fn layers(flags: &[(&str, &str)]) -> Layers {
+        let mut layers = Layers::default();
+        layers.flag("log.kind", "kafka");
+        flags.iter().for_each(|(name, value)| layers.flag(name, value));
+        layers
+    }
+}

@@ -1,0 +1,349 @@
+//! A member of a group, and the reader of what the group gives it.
+//!
+//! Two handles, because they want opposite things. The *member* is subscribed, hears of rebalances and lends its
+//! generation to transactions; it reads nothing. The *reader* is in no group: partitions are assigned to it by hand, at
+//! the offset that a restore found, and fetched in batches (which a subscribed consumer cannot be, PITFALLS P10).
+//!
+//! Everything happens in [`Consumer::poll`], on the room's own thread, between its transactions: a partition that is
+//! taken away is given up there, when nothing of it is under way.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::Offset as At;
+use rdkafka::{ClientContext, TopicPartitionList};
+use wire::{Offset, Partition, StoredRecord};
+
+use super::native::{self, FetchQueue, Fetched};
+use super::patience::Patience;
+use super::{Inner, unavailable};
+use crate::log::{Consumer, Extent, LogError, Membership, Polled, locked, no_partition};
+
+/// Messages that are taken from librdkafka at once, while fewer wait here.
+const BATCH_MAX: usize = 512;
+/// Events of the group that one poll hears: news, statistics, lines of the log.
+const EVENTS_PER_POLL: usize = 8;
+/// How long a question to the brokers may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a member that leaves waits for the group to take its partitions back, and how often it looks.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
+/// For how long it is enough to have known where the partitions end.
+const ENDS_GOOD_FOR: Duration = Duration::from_millis(100);
+
+/// One member of a group.
+pub(super) struct Reader {
+    inner: Arc<Inner>,
+    /// Dropped before the reader that it belongs to.
+    queue: FetchQueue,
+    reader: BaseConsumer<Quiet>,
+    member: BaseConsumer<News>,
+    /// What the group gave this member and has not taken back.
+    held: BTreeSet<Partition>,
+    /// Whether a newer instance took its place: it stays out then.
+    is_replaced: bool,
+    ahead: Ahead,
+    /// Where each partition that is read began when it was sought.
+    starts: BTreeMap<Partition, Offset>,
+    ends: Option<Ends>,
+}
+
+/// What the group said and the room was not told yet.
+#[derive(Default)]
+pub(super) struct News(Mutex<VecDeque<Polled>>);
+
+/// A client that is in no group.
+pub(super) struct Quiet;
+
+/// What was fetched and not yet handed out, per partition in order.
+#[derive(Default)]
+struct Ahead {
+    partitions: BTreeMap<Partition, VecDeque<Piece>>,
+    /// The partition that was served last: the next one goes first, so that none starves.
+    served: Partition,
+}
+
+enum Piece {
+    Record(StoredRecord),
+    End(Offset),
+}
+
+/// Where the partitions ended a moment ago.
+struct Ends {
+    good: Patience,
+    extents: BTreeMap<Partition, Extent>,
+}
+
+// === impl Reader ===
+
+impl Reader {
+    pub(super) fn join(inner: Arc<Inner>, group: &str, member: &str) -> Result<Self, LogError> {
+        let options = &inner.options;
+        let mut reader = BaseConsumer::from_config_and_context(&options.reader(group, member), Quiet).map_err(unavailable)?;
+        let mut joined = BaseConsumer::from_config_and_context(&options.member(group, member), News::default()).map_err(unavailable)?;
+        let [of_reader, of_member] = [(); 2].map(|()| Arc::clone(&inner.changed));
+        reader.set_nonempty_callback(move || of_reader.happened());
+        joined.set_nonempty_callback(move || of_member.happened());
+        joined.subscribe(&[&options.topic]).map_err(unavailable)?;
+        let queue = FetchQueue::of(&reader).ok_or_else(|| unavailable("a consumer without a queue"))?;
+        let (held, ahead) = (BTreeSet::new(), Ahead::default());
+        let starts = BTreeMap::new();
+        Ok(Self { inner, queue, reader, member: joined, held, is_replaced: false, ahead, starts, ends: None })
+    }
+
+    /// What the group has to say, one thing at a time.
+    fn news(&mut self) -> Result<Option<Polled>, LogError> {
+        for _ in 0..EVENTS_PER_POLL {
+            // Brokers that do not answer are told of by who asks them, and whatever the member itself reads is not for us.
+            if let Some(Err(KafkaError::MessageConsumptionFatal(_))) = self.member.poll(Duration::ZERO) {
+                self.is_replaced = true;
+                let lost: Vec<Partition> = std::mem::take(&mut self.held).into_iter().collect();
+                self.give_up(&lost)?;
+                return Ok((!lost.is_empty()).then_some(Polled::Revoked(lost)));
+            }
+            let Some(news) = locked(&self.member.context().0).pop_front() else { continue };
+            match &news {
+                Polled::Assigned(partitions) => self.held.extend(partitions),
+                Polled::Revoked(partitions) => {
+                    self.held.retain(|partition| !partitions.contains(partition));
+                    self.give_up(partitions)?;
+                }
+                Polled::Nothing | Polled::Records(..) => {}
+            }
+            return Ok(Some(news));
+        }
+        Ok(None)
+    }
+
+    /// Stops reading partitions that are no longer this member's.
+    fn give_up(&mut self, partitions: &[Partition]) -> Result<(), LogError> {
+        self.ends = None;
+        for partition in partitions {
+            if self.ahead.forget(*partition) {
+                self.reader.incremental_unassign(&self.place(*partition, At::Invalid)?).map_err(unavailable)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch(&mut self) -> Result<(), LogError> {
+        for fetched in self.queue.fetch(BATCH_MAX, Duration::ZERO) {
+            match fetched {
+                Fetched::Record(record) => self.ahead.take(record.partition, Piece::Record(record)),
+                Fetched::End(partition, offset) => self.ahead.take(partition, Piece::End(offset)),
+                Fetched::Failed(Some(partition), RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                    let start = self.inner.extent(partition)?.start;
+                    return Err(LogError::OffsetGone { partition, start, asked: Offset(0) });
+                }
+                Fetched::Failed(..) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, partition: Partition, at: At) -> Result<TopicPartitionList, LogError> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.inner.options.topic, kafka_partition(partition), at).map_err(unavailable)?;
+        Ok(list)
+    }
+}
+
+impl Consumer for Reader {
+    fn poll(&mut self, max: usize) -> Result<Polled, LogError> {
+        if self.is_replaced {
+            return Ok(Polled::Nothing);
+        }
+        if let Some(news) = self.news()? {
+            return Ok(news);
+        }
+        if max == 0 {
+            return Ok(Polled::Nothing);
+        }
+        // Before it runs dry, so that a partition whose records come later has its turn.
+        if self.ahead.len() < BATCH_MAX {
+            self.fetch()?;
+        }
+        Ok(self.ahead.next(max))
+    }
+
+    fn seek(&mut self, partition: Partition, to: Offset) -> Result<(), LogError> {
+        if !self.held.contains(&partition) {
+            // It was just taken away.
+            return Ok(());
+        }
+        let extent = self.inner.extent(partition)?;
+        if to < extent.start {
+            return Err(LogError::OffsetGone { partition, start: extent.start, asked: to });
+        }
+        if self.ahead.forget(partition) {
+            self.reader.incremental_unassign(&self.place(partition, At::Invalid)?).map_err(unavailable)?;
+        }
+        self.reader.incremental_assign(&self.place(partition, At::Offset(to.0))?).map_err(unavailable)?;
+        self.ahead.partitions.insert(partition, VecDeque::new());
+        self.starts.insert(partition, extent.start);
+        Ok(())
+    }
+
+    fn committed(&mut self, partition: Partition) -> Result<Option<Offset>, LogError> {
+        let asked = self.place(partition, At::Invalid)?;
+        let told = match self.member.committed_offsets(asked, ANSWER_WITHIN) {
+            // A read-committed group asks for a stable offset, and the client asks again as long as there is none.
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::UnstableOffsetCommit)) => {
+                return Err(LogError::OffsetPending { partition });
+            }
+            told => told.map_err(unavailable)?,
+        };
+        let place = told.find_partition(&self.inner.options.topic, kafka_partition(partition)).ok_or_else(|| no_partition(partition))?;
+        match place.error() {
+            Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit)) => Err(LogError::OffsetPending { partition }),
+            Err(error) => Err(unavailable(error)),
+            Ok(()) => Ok(match place.offset() {
+                At::Offset(offset) => Some(Offset(offset)),
+                _ => None,
+            }),
+        }
+    }
+
+    fn extent(&mut self, partition: Partition) -> Result<Extent, LogError> {
+        self.inner.extent(partition)
+    }
+
+    fn recent_extent(&mut self, partition: Partition) -> Result<Extent, LogError> {
+        let known = self.ends.as_ref().filter(|ends| !ends.good.is_over());
+        if let Some(extent) = known.and_then(|ends| ends.extents.get(&partition)) {
+            return Ok(*extent);
+        }
+        let (good, quiet_until) = (Patience::of(ENDS_GOOD_FOR), self.inner.now());
+        let partitions: Vec<Partition> = self.held.iter().copied().collect();
+        let ends = self.inner.high_watermarks(&partitions)?;
+        let extent = |(partition, high_watermark)| {
+            let start = self.starts.get(&partition).copied().unwrap_or_default();
+            (partition, Extent { start, high_watermark, quiet_until })
+        };
+        let extents: BTreeMap<Partition, Extent> = ends.into_iter().map(extent).collect();
+        let told = extents.get(&partition).copied().ok_or_else(|| no_partition(partition));
+        self.ends = Some(Ends { good, extents });
+        told
+    }
+
+    fn membership(&self) -> Option<Membership> {
+        // A rebalance that was decided and not yet told: its generation is not for what the room still believes to hold.
+        let is_told = locked(&self.member.context().0).is_empty();
+        (is_told && !self.is_replaced && !self.member.assignment_lost()).then(|| native::membership(&self.member)).flatten()
+    }
+}
+
+impl Drop for Reader {
+    /// Gives everything back while the member is still served. Left to the closing of the client, the revocation may come
+    /// when nobody is there to take the answer, and then the answer waits for ever.
+    fn drop(&mut self) {
+        self.member.unsubscribe();
+        let until = Patience::of(LEAVE_WITHIN);
+        while self.member.assignment().is_ok_and(|assigned| assigned.count() > 0) && !until.is_over() {
+            self.member.poll(LOOK_UP_EVERY);
+        }
+    }
+}
+
+// === impl News ===
+
+impl ClientContext for News {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tell(&error, reason);
+    }
+}
+
+impl ConsumerContext for News {
+    /// Runs inside [`Reader::poll`], so that nothing of the room's is under way. What is assigned is paused at once: it is
+    /// the reader who reads it, from where the room says.
+    fn rebalance(&self, member: &BaseConsumer<Self>, told: RespErr, partitions: &mut TopicPartitionList) {
+        let share = our_partitions(partitions);
+        let news = if told == RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            // A place that needs no question to the group: nothing is read from there.
+            partitions.set_all_offsets(At::End).ok();
+            member.incremental_assign(partitions).and_then(|()| member.pause(partitions)).map(|()| Polled::Assigned(share))
+        } else {
+            member.incremental_unassign(partitions).map(|()| Polled::Revoked(share))
+        };
+        match news {
+            Ok(Polled::Assigned(share) | Polled::Revoked(share)) if share.is_empty() => {}
+            Ok(news) => locked(&self.0).push_back(news),
+            Err(error) => tracing::warn!(code = "RV0010", "a rebalance could not be followed: {error}"),
+        }
+    }
+}
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tell(&error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// A client goes on by itself after whatever it tells so; what ends a member comes by its poll.
+fn tell(error: &KafkaError, reason: &str) {
+    if !matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+        tracing::warn!(code = "RV0010", "Kafka's client: {error}: {reason}");
+    }
+}
+
+// === impl Ahead ===
+
+impl Ahead {
+    fn len(&self) -> usize {
+        self.partitions.values().map(VecDeque::len).sum()
+    }
+
+    fn take(&mut self, partition: Partition, piece: Piece) {
+        // What was fetched before the reader let go of a partition is nobody's.
+        if let Some(pieces) = self.partitions.get_mut(&partition) {
+            pieces.push_back(piece);
+        }
+    }
+
+    /// Whether it was read at all.
+    fn forget(&mut self, partition: Partition) -> bool {
+        self.partitions.remove(&partition).is_some()
+    }
+
+    /// What one partition has, at most `max` records, the one that was served longest ago first.
+    fn next(&mut self, max: usize) -> Polled {
+        let after = self.partitions.range((Bound::Excluded(self.served), Bound::Unbounded));
+        let all = after.chain(self.partitions.range(..=self.served));
+        let Some(partition) = all.filter(|(_, pieces)| !pieces.is_empty()).map(|(partition, _)| *partition).next() else {
+            return Polled::Nothing;
+        };
+        self.served = partition;
+        let pieces = self.partitions.get_mut(&partition).expect("it was just found");
+        let (mut records, mut next) = (Vec::new(), Offset(0));
+        while records.len() < max {
+            match pieces.pop_front() {
+                Some(Piece::Record(record)) => {
+                    next = record.offset.next();
+                    records.push(record);
+                }
+                Some(Piece::End(offset)) => next = offset,
+                None => break,
+            }
+        }
+        Polled::Records(partition, records, next)
+    }
+}
+
+fn our_partitions(list: &TopicPartitionList) -> Vec<Partition> {
+    let mut partitions: Vec<Partition> =
+        list.elements().iter().filter_map(|place| u32::try_from(place.partition()).ok()).map(Partition).collect();
+    partitions.sort_unstable();
+    partitions
+}
+
+pub(super) fn kafka_partition(partition: Partition) -> i32 {
+    i32::try_from(partition.0).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,205 @@
+//! The log on Apache Kafka, and the one door to its client.
+//!
+//! One topic whose time is the broker's (`message.timestamp.type=LogAppendTime`). Rooms read committed records only, and
+//! commit their decisions and offsets in one transaction with the generation of their group.
+
+mod appender;
+mod browser;
+mod member;
+mod native;
+mod patience;
+mod publisher;
+mod settings;
+mod tail;
+pub mod topics;
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::topic_partition_list::Offset as At;
+use wire::{Offset, Partition, StoredRecord, Timestamp};
+
+use self::appender::Appender;
+use self::browser::Browser;
+use self::member::{Quiet, Reader, kafka_partition};
+use self::publisher::Publisher;
+use self::tail::Tail;
+use super::embedded::Clock;
+use super::{Addressed, AppendError, Appended, Consumer, Extent, Log, LogError, Producer, locked, no_partition};
+
+pub use self::settings::{KafkaOptions, OWNED, Owned};
+pub use self::tail::IDS_MAX;
+
+/// How long a question to the brokers may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const US_PER_MS: i64 = 1_000;
+
+/// A topic of a Kafka cluster.
+pub struct KafkaLog {
+    /// Made when something is appended first, in this order: the thread of the tail ends before the rest.
+    writing: Mutex<Option<Arc<Writing>>>,
+    browser: Mutex<Option<Browser>>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: KafkaOptions,
+    partitions: u32,
+    /// Sees transactions in flight, and reads nothing.
+    onlooker: BaseConsumer<Quiet>,
+    changed: Arc<Changed>,
+}
+
+/// What appending needs.
+struct Writing {
+    tail: Tail,
+    appender: Appender,
+    /// Where the partitions ended when the tail was begun: up to there it has to read before it is believed.
+    ends: Vec<(Partition, Offset)>,
+}
+
+/// Counts whatever arrives, for those who wait.
+#[derive(Default)]
+struct Changed {
+    count: Mutex<u64>,
+    told: Condvar,
+}
+
+// === impl KafkaLog ===
+
+impl KafkaLog {
+    /// Opens a topic that exists.
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] when no broker answers, the topic is not there, or a setting is refused.
+    pub fn open(options: KafkaOptions) -> Result<Arc<Self>, LogError> {
+        if let Some(owned) = options.refused().first() {
+            return Err(unavailable(format!("`{}` cannot be set: {}", owned.name, owned.reason)));
+        }
+        let onlooker = BaseConsumer::from_config_and_context(&options.onlooker(), Quiet).map_err(unavailable)?;
+        let metadata = onlooker.fetch_metadata(Some(&options.topic), ANSWER_WITHIN).map_err(unavailable)?;
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        if partitions == 0 {
+            return Err(unavailable(format!("there is no topic {}", options.topic)));
+        }
+        let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
+        let inner = Arc::new(Inner { options, partitions, onlooker, changed: Arc::default() });
+        Ok(Arc::new(Self { writing: Mutex::default(), browser: Mutex::default(), inner }))
+    }
+
+    fn writing(&self) -> Result<Arc<Writing>, LogError> {
+        let mut writing = locked(&self.writing);
+        if let Some(writing) = &*writing {
+            return Ok(Arc::clone(writing));
+        }
+        let partitions: Vec<Partition> = (0..self.inner.partitions).map(Partition).collect();
+        let ends = self.inner.high_watermarks(&partitions)?;
+        let begun = Writing { tail: Tail::begin(&self.inner)?, appender: Appender::new(&self.inner)?, ends };
+        Ok(Arc::clone(writing.insert(Arc::new(begun))))
+    }
+
+    fn browse<T>(&self, partition: Partition, look: impl FnOnce(&mut Browser) -> Result<T, LogError>) -> Result<T, LogError> {
+        if partition.0 >= self.inner.partitions {
+            return Err(no_partition(partition));
+        }
+        let mut browser = locked(&self.browser);
+        if browser.is_none() {
+            *browser = Some(Browser::new(&self.inner)?);
+        }
+        look(browser.as_mut().expect("it was just made"))
+    }
+}
+
+impl Log for KafkaLog {
+    fn topic(&self) -> &str {
+        &self.inner.options.topic
+    }
+
+    fn partitions(&self) -> u32 {
+        self.inner.partitions
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    fn dates_in_order(&self) -> bool {
+        false
+    }
+
+    fn consumer(&self, group: &str, member: &str) -> Result<Box<dyn Consumer>, LogError> {
+        Ok(Box::new(Reader::join(Arc::clone(&self.inner), group, member)?))
+    }
+
+    fn producer(&self, transactional_id: &str) -> Result<Box<dyn Producer>, LogError> {
+        Ok(Box::new(Publisher::register(Arc::clone(&self.inner), transactional_id)?))
+    }
+
+    fn append(&self, records: Vec<Addressed>) -> Result<Vec<Appended>, AppendError> {
+        let writing = self.writing()?;
+        writing.appender.append(&writing.tail, &writing.ends, &records)
+    }
+
+    fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
+        self.browse(partition, |browser| browser.read(partition, from, max))
+    }
+
+    fn end(&self, partition: Partition) -> Result<Offset, LogError> {
+        self.browse(partition, |browser| browser.end(partition))
+    }
+
+    fn wait(&self, seen: u64, timeout: Duration) -> u64 {
+        self.inner.changed.wait(seen, timeout)
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    /// What the broker that is furthest behind would date an append at the earliest: its clock may lie behind ours, and it
+    /// counts whole milliseconds.
+    fn now(&self) -> Timestamp {
+        let skew_us = i64::try_from(self.options.clock_skew_max.as_micros()).unwrap_or(i64::MAX);
+        let earliest = Clock::Wall.now().0.saturating_sub(skew_us);
+        Timestamp(earliest - earliest.rem_euclid(US_PER_MS))
+    }
+
+    fn extent(&self, partition: Partition) -> Result<Extent, LogError> {
+        // Hears what the client has to say of itself, which nobody else would.
+        self.onlooker.poll(Duration::ZERO);
+        let quiet_until = self.now();
+        let place = kafka_partition(partition);
+        let (start, end) = self.onlooker.fetch_watermarks(&self.options.topic, place, ANSWER_WITHIN).map_err(unavailable)?;
+        Ok(Extent { start: Offset(start), high_watermark: Offset(end), quiet_until })
+    }
+
+    fn high_watermarks(&self, partitions: &[Partition]) -> Result<Vec<(Partition, Offset)>, LogError> {
+        let mut ends = TopicPartitionList::new();
+        for partition in partitions {
+            ends.add_partition_offset(&self.options.topic, kafka_partition(*partition), At::End).map_err(unavailable)?;
+        }
+        native::high_watermarks(&self.onlooker, &ends, ANSWER_WITHIN).map_err(unavailable)
+    }
+}
+
+// === impl Changed ===
+
+impl Changed {
+    fn happened(&self) {
+        *locked(&self.count) += 1;
+        self.told.notify_all();
+    }
+
+    fn wait(&self, seen: u64, timeout: Duration) -> u64 {
+        let count = locked(&self.count);
+        let waited = self.told.wait_timeout_while(count, timeout, |count| *count <= seen);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+fn unavailable(reason: impl std::fmt::Display) -> LogError {
+    LogError::Unavailable { reason: reason.to_string() }
+}

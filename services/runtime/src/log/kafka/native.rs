@@ -1,0 +1,295 @@
+//! What the Rust client has no word for, said to librdkafka itself: records in batches, the group's metadata by value,
+//! a commit that does not wait a tenth of a second, and where all partitions end in one question.
+//!
+//! The only `unsafe` of the house. Each block says why it is sound; all pointers that are owned here are released by a
+//! `Drop` of this file.
+#![allow(unsafe_code, reason = "the Kafka door: librdkafka is a C library")]
+
+use std::ffi::{CStr, CString, c_void};
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::TopicPartitionList;
+use rdkafka::bindings as sys;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
+
+use crate::log::Membership;
+use crate::log::headers::named;
+
+/// What comes out of a reader's queue.
+pub(super) enum Fetched {
+    /// A committed record.
+    Record(StoredRecord),
+    /// Up to here there is nothing more that may be read now; markers and aborted records count.
+    End(Partition, Offset),
+    /// A partition, or the whole client if none is named, that cannot be read.
+    Failed(Option<Partition>, RDKafkaErrorCode),
+}
+
+/// The queue into which a consumer's partitions are fetched.
+///
+/// To be used for a consumer that is in no group only: a batch call answers a rebalance by giving everything back
+/// (`rdkafka.c`, `rd_kafka_poll_cb` without a callback), and one thread at a time may call it.
+pub(super) struct FetchQueue(NonNull<sys::rd_kafka_queue_t>);
+
+/// Where a transaction stands after a call that failed.
+#[derive(Debug)]
+pub(super) struct TransactionError {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) is_fatal: bool,
+    pub(super) requires_abort: bool,
+    pub(super) reason: String,
+}
+
+/// An answer of librdkafka's that has to be given back.
+struct Event(NonNull<sys::rd_kafka_event_t>);
+
+// === impl FetchQueue ===
+
+// SAFETY: a queue may be used from any thread (INTRODUCTION.md, "Threads and callbacks"); `fetch` takes `&mut`, so that
+// no two threads are in the batch call.
+unsafe impl Send for FetchQueue {}
+
+impl FetchQueue {
+    /// The queue of `consumer`, which must outlive it.
+    pub(super) fn of<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Self> {
+        // SAFETY: the client is alive as long as `consumer` is borrowed; the queue is referenced on its own account.
+        NonNull::new(unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) }).map(Self)
+    }
+
+    /// What has arrived, at most `max`, or what arrives within `wait`. Bytes are copied: nothing of librdkafka's is kept.
+    pub(super) fn fetch(&mut self, max: usize, wait: Duration) -> Vec<Fetched> {
+        let mut handed: Vec<*mut sys::rd_kafka_message_t> = vec![ptr::null_mut(); max];
+        // SAFETY: the array has room for `max` pointers, and `&mut self` keeps other threads out.
+        let count = unsafe { sys::rd_kafka_consume_batch_queue(self.0.as_ptr(), millis(wait), handed.as_mut_ptr(), max) };
+        handed.truncate(usize::try_from(count).unwrap_or(0));
+        let fetched = handed.iter().map(|record| {
+            // SAFETY: librdkafka filled this many places with messages that are ours until they are destroyed below.
+            unsafe { fetched(*record) }
+        });
+        let fetched = fetched.collect();
+        // SAFETY: each message is destroyed once, and nothing refers to it: its bytes were copied.
+        handed.iter().for_each(|record| unsafe { sys::rd_kafka_message_destroy(*record) });
+        fetched
+    }
+}
+
+impl Drop for FetchQueue {
+    fn drop(&mut self) {
+        // SAFETY: the reference that `of` took is given back once.
+        unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// # Safety
+/// `record` is a message that librdkafka handed out and that was not destroyed.
+unsafe fn fetched(record: *mut sys::rd_kafka_message_t) -> Fetched {
+    // SAFETY: the caller's.
+    let seen = unsafe { &*record };
+    let partition = u32::try_from(seen.partition).ok().map(Partition);
+    match (RDKafkaErrorCode::from(seen.err), partition) {
+        (RDKafkaErrorCode::NoError, Some(partition)) => Fetched::Record(StoredRecord {
+            partition,
+            offset: Offset(seen.offset),
+            // SAFETY: the caller's.
+            appended: unsafe { appended(record) },
+            // SAFETY: the caller's.
+            raw: unsafe { raw(record) },
+        }),
+        (RDKafkaErrorCode::PartitionEOF, Some(partition)) => Fetched::End(partition, Offset(seen.offset)),
+        (code, partition) => Fetched::Failed(partition, code),
+    }
+}
+
+/// # Safety
+/// As for [`fetched`].
+unsafe fn appended(record: *const sys::rd_kafka_message_t) -> Timestamp {
+    let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    // SAFETY: the caller's; `kind` is written only during the call.
+    let time_ms = unsafe { sys::rd_kafka_message_timestamp(record, &raw mut kind) };
+    Timestamp(time_ms.saturating_mul(1_000).max(0))
+}
+
+/// # Safety
+/// As for [`fetched`].
+unsafe fn raw(record: *const sys::rd_kafka_message_t) -> RawRecord {
+    // SAFETY: the caller's; lengths are librdkafka's own, and the slices are copied before anything else happens.
+    unsafe {
+        let seen = &*record;
+        RawRecord {
+            key: copied(seen.key, seen.key_len),
+            headers: headers(record),
+            value: copied(seen.payload, seen.len).unwrap_or_default(),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`fetched`].
+unsafe fn headers(record: *const sys::rd_kafka_message_t) -> Vec<(std::borrow::Cow<'static, str>, Bytes)> {
+    let mut list = ptr::null_mut();
+    // SAFETY: the caller's; the list belongs to the message and is read only while that lives.
+    if RDKafkaErrorCode::from(unsafe { sys::rd_kafka_message_headers(record, &raw mut list) }) != RDKafkaErrorCode::NoError {
+        return Vec::new();
+    }
+    let mut headers = Vec::new();
+    loop {
+        let (mut name, mut value, mut len) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the list is the message's; beyond its end the call says so and writes nothing.
+        let told = unsafe { sys::rd_kafka_header_get_all(list, headers.len(), &raw mut name, &raw mut value, &raw mut len) };
+        if RDKafkaErrorCode::from(told) != RDKafkaErrorCode::NoError {
+            return headers;
+        }
+        // SAFETY: name is a C string and value has `len` bytes, or is null, as long as the message lives.
+        let (name, value) = unsafe { (CStr::from_ptr(name).to_string_lossy(), copied(value, len)) };
+        headers.push((named(&name), value.unwrap_or_default()));
+    }
+}
+
+/// # Safety
+/// `bytes` is null, or `len` bytes can be read there.
+unsafe fn copied(bytes: *const c_void, len: usize) -> Option<Bytes> {
+    // SAFETY: the caller's.
+    (!bytes.is_null()).then(|| Bytes::copy_from_slice(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), len) }))
+}
+
+// === membership ===
+
+/// Who this consumer is in its group now. `None` while it has no generation: a broker would take that without fencing.
+pub(super) fn membership<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Membership> {
+    // SAFETY: the client lives as long as `consumer` is borrowed; the answer is a copy that is destroyed below.
+    let metadata = NonNull::new(unsafe { sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) })?;
+    // SAFETY: the strings belong to `metadata` and are copied before it is destroyed, which happens once.
+    let (group, member, generation) = unsafe {
+        let text = |text: *const std::ffi::c_char| {
+            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+        };
+        let group = text(sys::rd_kafka_consumer_group_metadata_group_id(metadata.as_ptr()));
+        let member = text(sys::rd_kafka_consumer_group_metadata_member_id(metadata.as_ptr()));
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata.as_ptr());
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata.as_ptr());
+        (group, member, generation)
+    };
+    let generation = u64::try_from(generation).ok()?;
+    (!member.is_empty()).then_some(Membership { group, member, generation })
+}
+
+// === transactions ===
+
+/// Adds consumer offsets to the transaction that is open, as the member that `membership` names.
+pub(super) fn send_offsets<C: ProducerContext>(
+    producer: &ThreadedProducer<C>,
+    offsets: &TopicPartitionList,
+    membership: &Membership,
+    wait: Duration,
+) -> Result<(), TransactionError> {
+    let (group, member) = (c_string(&membership.group), c_string(&membership.member));
+    let generation = i32::try_from(membership.generation).unwrap_or(i32::MAX);
+    // SAFETY: the strings live to the end of the function; what is made is destroyed below.
+    let metadata =
+        unsafe { sys::rd_kafka_consumer_group_metadata_new_with_genid(group.as_ptr(), generation, member.as_ptr(), ptr::null()) };
+    // SAFETY: producer and offsets are borrowed, metadata lives through the call and is destroyed once.
+    unsafe {
+        let told = sys::rd_kafka_send_offsets_to_transaction(producer.client().native_ptr(), offsets.ptr(), metadata, millis(wait));
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        taken(told)
+    }
+}
+
+/// Commits the transaction that is open. The Rust client would flush first, by a poll that always takes its 100 ms; the
+/// thread that serves the delivery reports makes that needless (PITFALLS P1).
+pub(super) fn commit<C: ProducerContext>(producer: &ThreadedProducer<C>, wait: Duration) -> Result<(), TransactionError> {
+    // SAFETY: the producer is borrowed, and its own thread serves the queue that the call waits for.
+    unsafe { taken(sys::rd_kafka_commit_transaction(producer.client().native_ptr(), millis(wait))) }
+}
+
+/// # Safety
+/// `error` is null or an error that librdkafka gave and that nobody destroyed.
+unsafe fn taken(error: *mut sys::rd_kafka_error_t) -> Result<(), TransactionError> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the caller's; the error is destroyed once, after everything was copied.
+    unsafe {
+        let told = TransactionError {
+            code: sys::rd_kafka_error_code(error).into(),
+            is_fatal: sys::rd_kafka_error_is_fatal(error) != 0,
+            requires_abort: sys::rd_kafka_error_txn_requires_abort(error) != 0,
+            reason: CStr::from_ptr(sys::rd_kafka_error_string(error)).to_string_lossy().into_owned(),
+        };
+        sys::rd_kafka_error_destroy(error);
+        Err(told)
+    }
+}
+
+// === ends ===
+
+/// The high watermarks of partitions, transactions in flight included, in one question to each broker. Each partition of
+/// `ends` stands at [`rdkafka::Offset::End`].
+pub(super) fn high_watermarks<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    ends: &TopicPartitionList,
+    wait: Duration,
+) -> Result<Vec<(Partition, Offset)>, RDKafkaErrorCode> {
+    let client = consumer.client().native_ptr();
+    // SAFETY: the client lives as long as `consumer` is borrowed. Options and queue are destroyed once, the event by its
+    // `Drop`; librdkafka copies the list.
+    unsafe {
+        let queue = sys::rd_kafka_queue_new(client);
+        let options = sys::rd_kafka_AdminOptions_new(client, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
+        let uncommitted = sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED;
+        let set = taken(sys::rd_kafka_AdminOptions_set_isolation_level(options, uncommitted));
+        sys::rd_kafka_AdminOptions_set_request_timeout(options, millis(wait), ptr::null_mut(), 0);
+        sys::rd_kafka_ListOffsets(client, ends.ptr(), options, queue);
+        let event = NonNull::new(sys::rd_kafka_queue_poll(queue, millis(wait))).map(Event);
+        sys::rd_kafka_AdminOptions_destroy(options);
+        sys::rd_kafka_queue_destroy(queue);
+        set.map_err(|error| error.code)?;
+        event.ok_or(RDKafkaErrorCode::OperationTimedOut)?.ends()
+    }
+}
+
+// === impl Event ===
+
+impl Event {
+    fn ends(&self) -> Result<Vec<(Partition, Offset)>, RDKafkaErrorCode> {
+        // SAFETY: the event is alive; everything that is read belongs to it and is copied.
+        unsafe {
+            let code = RDKafkaErrorCode::from(sys::rd_kafka_event_error(self.0.as_ptr()));
+            let result = sys::rd_kafka_event_ListOffsets_result(self.0.as_ptr());
+            if code != RDKafkaErrorCode::NoError || result.is_null() {
+                return Err(code);
+            }
+            let mut count = 0;
+            let infos = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
+            let told = |nth| {
+                let told = &*sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos.add(nth));
+                match RDKafkaErrorCode::from(told.err) {
+                    RDKafkaErrorCode::NoError => Ok((Partition(u32::try_from(told.partition).unwrap_or(0)), Offset(told.offset))),
+                    code => Err(code),
+                }
+            };
+            (0..count).map(told).collect()
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the event was handed to us and is destroyed once.
+        unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// Names of topics, groups and members hold no zero byte: the configuration refuses one.
+fn c_string(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).expect("zero bytes were taken out")
+}
+
+fn millis(wait: Duration) -> i32 {
+    i32::try_from(wait.as_millis()).unwrap_or(i32::MAX)
+}

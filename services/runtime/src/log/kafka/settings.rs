@@ -1,0 +1,207 @@
+//! How Kafka is reached. Any setting of librdkafka's may be passed through, but for those on which exactly once rests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+/// A cluster and a topic on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaOptions {
+    /// `host:port` of some brokers, separated by commas.
+    pub brokers: String,
+    /// Name of the topic.
+    pub topic: String,
+    /// Settings of librdkafka's that are passed through, such as `security.protocol`.
+    pub settings: BTreeMap<String, String>,
+    /// What the names of consumer groups and transactional ids begin with, such as `staging.`: for two Reeves on one cluster.
+    pub namespace: String,
+    /// How far the clocks of brokers and rooms may lie apart, at most: silence is judged this much later.
+    pub clock_skew_max: Duration,
+}
+
+/// A setting that cannot be passed through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// Its name.
+    pub name: &'static str,
+    /// Why not.
+    pub reason: &'static str,
+}
+
+/// A transaction lasts no longer; its records must be delivered sooner, and a member that is silent for longer than
+/// both has lost its place (DESIGN 5, PITFALLS P29).
+pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(4);
+const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long an append may wait for the brokers.
+pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+const ONCE: &str = "exactly once rests on it";
+const MEMBERS: &str = "each room is a member of its own group";
+const TIMES: &str = "the times of transactions, messages and sessions are chosen together";
+const QUICK: &str = "with another value a transaction takes 100 ms (PITFALLS P5)";
+
+/// Settings that Reeve owns, each with the reason.
+pub const OWNED: &[Owned] = &[
+    owned("bootstrap.servers", "the brokers are a setting of Reeve's own"),
+    owned("metadata.broker.list", "the brokers are a setting of Reeve's own"),
+    owned("group.id", MEMBERS),
+    owned("group.instance.id", MEMBERS),
+    owned("group.protocol", MEMBERS),
+    owned("partition.assignment.strategy", MEMBERS),
+    owned("client.id", "a member is found by it"),
+    owned("transactional.id", ONCE),
+    owned("enable.idempotence", ONCE),
+    owned("acks", ONCE),
+    owned("request.required.acks", ONCE),
+    owned("isolation.level", ONCE),
+    owned("enable.auto.commit", ONCE),
+    owned("enable.auto.offset.store", ONCE),
+    owned("auto.offset.reset", "a gap is filled or refused, never skipped"),
+    owned("enable.partition.eof", "a room knows by it that it has read to the end"),
+    owned("check.crcs", "a record that was damaged on a disk is never folded"),
+    owned("transaction.timeout.ms", TIMES),
+    owned("message.timeout.ms", TIMES),
+    owned("delivery.timeout.ms", TIMES),
+    owned("session.timeout.ms", TIMES),
+    owned("retry.backoff.ms", QUICK),
+    owned("retry.backoff.max.ms", QUICK),
+    owned("linger.ms", QUICK),
+    owned("queue.buffering.max.ms", QUICK),
+    owned("partitioner", "the partitioner is part of the wire: murmur2 of the key"),
+    owned("plugin.library.paths", "Reeve loads no code of others"),
+];
+
+const fn owned(name: &'static str, reason: &'static str) -> Owned {
+    Owned { name, reason }
+}
+
+// === impl KafkaOptions ===
+
+impl KafkaOptions {
+    /// A topic on these brokers, with nothing passed through and clocks that agree within 50 ms.
+    pub fn new(brokers: &str, topic: &str) -> Self {
+        Self {
+            brokers: brokers.to_owned(),
+            topic: topic.to_owned(),
+            settings: BTreeMap::new(),
+            namespace: String::new(),
+            clock_skew_max: Duration::from_millis(50),
+        }
+    }
+
+    /// Settings that were to be passed through and cannot be.
+    pub fn refused(&self) -> Vec<Owned> {
+        OWNED.iter().copied().filter(|owned| self.settings.contains_key(owned.name)).collect()
+    }
+
+    /// A client that only asks.
+    pub(super) fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("client.id", "reeve");
+        for (name, value) in &self.settings {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config
+    }
+
+    /// A member of a group: it hears which partitions are its own, and reads none of them.
+    ///
+    /// Its name is its static identity: a newer instance of the same name takes the place of the older one, which hears of
+    /// it and stays out, and one that comes back within its session finds its partitions.
+    pub(super) fn member(&self, group: &str, member: &str) -> ClientConfig {
+        let mut config = self.consumer(group, member);
+        config.set("group.instance.id", member);
+        config.set("session.timeout.ms", millis(SESSION_TIMEOUT));
+        config.set("heartbeat.interval.ms", "2000");
+        config.set("partition.assignment.strategy", "cooperative-sticky");
+        // Should it ever fetch before it is paused: as little as there is.
+        config.set("queued.max.messages.kbytes", "1").set("queued.min.messages", "1").set("max.partition.fetch.bytes", "1");
+        config
+    }
+
+    /// A reader of partitions that are assigned by hand, committed records only.
+    pub(super) fn reader(&self, group: &str, member: &str) -> ClientConfig {
+        let mut config = self.consumer(group, member);
+        config.set("enable.partition.eof", "true");
+        config.set("fetch.wait.max.ms", "100");
+        // Without these, a queue that was full or a leader that moved is looked at again after half a second or one (P21).
+        config.set("fetch.queue.backoff.ms", "20").set("fetch.error.backoff.ms", "50");
+        config.set("queued.max.messages.kbytes", "65536");
+        config
+    }
+
+    /// One who sees transactions in flight, to know how far a partition reaches. It never reads.
+    pub(super) fn onlooker(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("isolation.level", "read_uncommitted");
+        config
+    }
+
+    pub(super) fn transactional(&self, id: &str) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("transactional.id", format!("{}{id}", self.namespace));
+        config.set("transaction.timeout.ms", millis(TRANSACTION_TIMEOUT));
+        config.set("message.timeout.ms", millis(DELIVERY_TIMEOUT));
+        config.set("retry.backoff.ms", "1").set("retry.backoff.max.ms", "1");
+        config
+    }
+
+    pub(super) fn appender(&self) -> ClientConfig {
+        let mut config = self.producer();
+        config.set("message.timeout.ms", millis(APPEND_TIMEOUT));
+        config
+    }
+
+    fn consumer(&self, group: &str, member: &str) -> ClientConfig {
+        let mut config = self.client();
+        config.set("client.id", member);
+        config.set("group.id", format!("{}{group}", self.namespace));
+        config.set("isolation.level", "read_committed");
+        config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
+        config.set("auto.offset.reset", "error");
+        config.set("check.crcs", "true");
+        config
+    }
+
+    fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "0");
+        config
+    }
+}
+
+fn millis(time: Duration) -> String {
+    time.as_millis().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_exactly_once_rests_on_cannot_be_passed_through() {
+        let mut options = KafkaOptions::new("broker:9092", "agent-events");
+        options.settings.insert("security.protocol".to_owned(), "SSL".to_owned());
+        assert_eq!(options.refused(), []);
+        options.settings.insert("isolation.level".to_owned(), "read_uncommitted".to_owned());
+        options.settings.insert("acks".to_owned(), "1".to_owned());
+        let refused: Vec<&str> = options.refused().iter().map(|owned| owned.name).collect();
+        assert_eq!(refused, ["acks", "isolation.level"]);
+    }
+
+    #[test]
+    fn whatever_is_passed_through_the_settings_of_reeve_stand() {
+        let mut options = KafkaOptions::new("broker:9092", "agent-events");
+        for owned in OWNED {
+            options.settings.insert(owned.name.to_owned(), "1".to_owned());
+        }
+        let (transactional, reader) = (options.transactional("t"), options.reader("g", "m"));
+        assert_eq!(transactional.get("acks"), Some("all"));
+        assert_eq!(transactional.get("bootstrap.servers"), Some("broker:9092"));
+        assert_eq!(reader.get("isolation.level"), Some("read_committed"));
+        assert_eq!(reader.get("check.crcs"), Some("true"));
+    }
+}

@@ -1,0 +1,125 @@
+//! The log on Apache Kafka, held to the contract of all logs on a broker that runs: `make kafka` starts one, and
+//! `REEVE_KAFKA_BROKERS` says where. Without it every test here is passed over, and says so.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Once};
+
+use runtime::log::Log;
+use runtime::log::contract::fixtures::{restore, transaction, until};
+use runtime::log::contract::{PARTITIONS, Pending, Subject};
+use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
+use wire::Timestamp;
+
+mod contract {
+    runtime::log_contract!(super::OnKafka::new, super::is_there);
+}
+
+/// A topic of its own on the broker, with groups and producers of its own.
+struct OnKafka {
+    options: KafkaOptions,
+    log: Arc<KafkaLog>,
+}
+
+// === impl OnKafka ===
+
+impl OnKafka {
+    fn new() -> Self {
+        static AWAKE: Once = Once::new();
+        let on_kafka = Self::make();
+        AWAKE.call_once(|| wake(&*on_kafka.log));
+        on_kafka
+    }
+
+    fn make() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("contract-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+        let mut options = KafkaOptions::new(&brokers().expect("a test asks first"), &name);
+        options.namespace = format!("{name}.");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        until("the broker made no topic", || runtime.block_on(topics::create(&options, PARTITIONS, 1)).ok());
+        // The controller has made it; the broker hears of it.
+        let log = until("the broker knows of no topic", || KafkaLog::open(options.clone()).ok());
+        Self { options, log }
+    }
+}
+
+/// A broker that was just started makes its own topics when the first group and the first transaction ask for them, and
+/// takes longer for it than either may last.
+fn wake(log: &dyn Log) {
+    let mut consumer = until("nobody can join", || log.consumer("wake", "wake").ok());
+    restore(&mut *consumer);
+    until("no transaction is committed", || {
+        let mut producer = log.producer("wake").ok()?;
+        producer.commit(transaction(&*consumer, Vec::new(), &[(0, 1)])).ok()
+    });
+}
+
+impl Subject for OnKafka {
+    fn log(&self) -> Arc<dyn Log> {
+        Arc::clone(&self.log) as Arc<dyn Log>
+    }
+
+    fn set_now(&self, _: Timestamp) {}
+
+    fn sets_the_clock(&self) -> bool {
+        false
+    }
+
+    /// Takes the member's leave at the coordinator, as an administrator would; it hears of it by its next heartbeat.
+    fn expire(&self, group: &str, member: &str) {
+        leave_group(&self.options.brokers, &format!("{}{group}", self.options.namespace), member);
+    }
+
+    /// What crashes is this process, as far as the broker can tell: nobody closes anything.
+    fn crash(&mut self) {
+        std::mem::forget(std::mem::replace(&mut self.log, KafkaLog::open(self.options.clone()).expect("the topic is there")));
+    }
+
+    /// A broker leaves transactions undecided, but not when a test tells it to: a proxy between does.
+    fn pending(&self) -> Option<&dyn Pending> {
+        None
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is told where its broker is")]
+fn brokers() -> Option<String> {
+    std::env::var("REEVE_KAFKA_BROKERS").ok().filter(|brokers| !brokers.is_empty())
+}
+
+fn is_there() -> bool {
+    let is_there = brokers().is_some();
+    if !is_there {
+        eprintln!("passed over: REEVE_KAFKA_BROKERS names no broker (`make kafka` starts one)");
+    }
+    is_there
+}
+
+/// LeaveGroup, version 3 (Kafka protocol guide): the member is named by its static identity.
+fn leave_group(broker: &str, group: &str, instance: &str) {
+    const LEAVE_GROUP: u16 = 13;
+    const VERSION: u16 = 3;
+    let mut request = Vec::new();
+    let text = |request: &mut Vec<u8>, text: &str| {
+        request.extend(u16::try_from(text.len()).expect("a short name").to_be_bytes());
+        request.extend(text.as_bytes());
+    };
+    request.extend(LEAVE_GROUP.to_be_bytes());
+    request.extend(VERSION.to_be_bytes());
+    request.extend(7_u32.to_be_bytes());
+    text(&mut request, "contract");
+    text(&mut request, group);
+    request.extend(1_u32.to_be_bytes());
+    text(&mut request, "");
+    text(&mut request, instance);
+    let mut broker = TcpStream::connect(broker).expect("the broker listens");
+    broker.write_all(&u32::try_from(request.len()).expect("short").to_be_bytes()).expect("it reads");
+    broker.write_all(&request).expect("it reads");
+    let mut size = [0; 4];
+    broker.read_exact(&mut size).expect("it answers");
+    let mut answer = vec![0; u32::from_be_bytes(size) as usize];
+    broker.read_exact(&mut answer).expect("it answers");
+    // Correlation, throttle time, then the error.
+    assert_eq!(answer[8..10], [0, 0], "the coordinator refused: {answer:?}");
+}
