@@ -55,7 +55,7 @@ torture: build ## ten times what `make test` bears: hostile input, 500 kills, 6,
 	@$(PART) --begin
 	@REEVE_TORTURE=full $(PART) "bad input: Avro"  cargo test $(HOUSE) --test wire hostile -- --nocapture
 	@REEVE_TORTURE=full $(PART) "bad input: rooms" cargo test $(HOUSE) --test laws hostile -- --nocapture
-	@REEVE_TORTURE=full MALLOC_ARENA_MAX=2 $(PART) "bad input: HTTP" cargo test $(HOUSE) --test hostile -- --nocapture
+	@REEVE_TORTURE=full $(PART) "bad input: HTTP" cargo test $(HOUSE) --test hostile -- --nocapture
 	@REEVE_TORTURE=full $(PART) "kills, disks, overload" cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
 	@$(PART) --summary
 

@@ -34,8 +34,7 @@ const ATTACKERS: u64 = 16;
 /// Connections that say a byte now and then, all the while.
 const TRICKLERS: usize = 200;
 /// What the process may grow by: the gateway, its log, and all of its attackers. Measured were 165 MiB after 10,000 requests
-/// and 446 after 100,000 with two arenas of the allocator, 300 and 978 with as many as it likes: what the threads of a full
-/// batch gave back stays in each.
+/// and 536 after 100,000: of what a full batch took, each thread keeps some.
 const GROWTH_BYTES_MAX: u64 = 640 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
