@@ -68,6 +68,19 @@ pub fn an_append_cannot_take_the_id_of_a_decision(subject: &mut impl Subject) {
     assert_eq!(repeated, [Appended { offset: at[0], repeated: true }]);
 }
 
+/// What passes the door has to find room on the log.
+pub fn a_record_as_large_as_the_wire_allows_stands(subject: &mut impl Subject) {
+    let log = subject.log();
+    let says = "x".repeat(wire::limits::VALUE_BYTES_MAX);
+    log.append(vec![to(0, fact("large", &says))]).expect("there is room for it");
+    let stored = log.read(Partition(0), Offset(0), 1).expect("the log is read");
+    assert_eq!(stored[0].raw.value, says.as_bytes());
+    let consumer = join(&*log, "rooms", "a");
+    let decided = transaction(&*consumer, vec![to(0, fact("large-decision", &says))], &[(0, 1)]);
+    log.producer("room-0").expect("a producer").commit(decided).expect("a decision may be as large");
+    assert_eq!(ids(&*log, 0), ["large", "large-decision"]);
+}
+
 /// Not even the records that could be appended are.
 pub fn an_append_to_a_partition_that_does_not_exist_adds_nothing(subject: &mut impl Subject) {
     let log = subject.log();

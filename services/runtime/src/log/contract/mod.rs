@@ -64,6 +64,7 @@ macro_rules! log_contract {
             appends: a_repeat_within_one_append_is_one_record
             appends: a_broadcast_is_one_record_on_each_partition
             appends: an_append_cannot_take_the_id_of_a_decision
+            appends: a_record_as_large_as_the_wire_allows_stands
             appends: an_append_to_a_partition_that_does_not_exist_adds_nothing
             appends: append_times_follow_the_clock_and_never_fall
             appends: every_one_of_many_appenders_is_answered_for_its_own

@@ -145,7 +145,9 @@ impl Claims {
 impl Drop for Claimed<'_> {
     fn drop(&mut self) {
         let mut taken = locked(&self.claims.taken);
-        taken.retain(|key| !self.keys.contains(key));
+        for key in &self.keys {
+            taken.remove(key);
+        }
         drop(taken);
         self.claims.released.notify_all();
     }

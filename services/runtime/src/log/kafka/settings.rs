@@ -34,6 +34,9 @@ pub struct Owned {
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(4);
 const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
+/// The largest record: a value, and key and headers with it. As text, it is both the client's limit and the topic's.
+pub(super) const RECORD_BYTES_MAX: &str = "2097152";
+const _: () = assert!(2 * wire::limits::VALUE_BYTES_MAX == 2_097_152);
 /// How long an append may wait for the brokers.
 pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -69,6 +72,7 @@ pub const OWNED: &[Owned] = &[
     owned("retry.backoff.max.ms", QUICK),
     owned("linger.ms", QUICK),
     owned("queue.buffering.max.ms", QUICK),
+    owned("message.max.bytes", "a record may be as large as the wire allows"),
     owned("partitioner", "the partitioner is part of the wire: murmur2 of the key"),
     owned("plugin.library.paths", "Reeve loads no code of others"),
 ];
@@ -169,6 +173,7 @@ impl KafkaOptions {
     fn producer(&self) -> ClientConfig {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "0");
+        config.set("message.max.bytes", RECORD_BYTES_MAX);
         config
     }
 }

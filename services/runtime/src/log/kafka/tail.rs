@@ -1,5 +1,5 @@
-//! The newest records of every partition: by which an append knows what stands on the log, and by which a process
-//! without a room hears that something was appended.
+//! The newest records of every partition, from the first append of a process on: by which an append knows what stands on the
+//! log, and by which who waits there hears that something was appended.
 //!
 //! It reads uncommitted: a record in flight takes its place already, whatever becomes of it. An id is remembered for the
 //! last [`IDS_MAX`] records of the topic, shared evenly by its partitions, and over restarts, for it is read from the log.

@@ -5,13 +5,14 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 
+use super::settings::RECORD_BYTES_MAX;
 use super::{ANSWER_WITHIN, KafkaOptions, unavailable};
 use crate::log::LogError;
 
 /// Settings that every topic of Reeve's has, whatever the cluster's defaults are: the broker's time is the time (PITFALLS
 /// P35), nothing is compacted away, and a record may be as large as the wire allows.
 pub const SETTINGS: &[(&str, &str)] =
-    &[("message.timestamp.type", "LogAppendTime"), ("cleanup.policy", "delete"), ("max.message.bytes", "1048588")];
+    &[("message.timestamp.type", "LogAppendTime"), ("cleanup.policy", "delete"), ("max.message.bytes", RECORD_BYTES_MAX)];
 
 /// Makes the topic. Whether it was not there before.
 ///
