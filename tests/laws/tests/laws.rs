@@ -1,5 +1,6 @@
 //! Every room obeys the eight laws, alone and beside the others, and no mutant breaks one.
 
+mod defaults;
 mod hostile;
 mod slow_trouble;
 
