@@ -15,6 +15,9 @@ PART   := ./deploy/part
 # The benchmarks are measured in a release build, and their rivals' libraries are built by nothing else.
 HOUSE  := --workspace --exclude sim --exclude bench
 
+# Each a program of its own.
+SERVICES := --package gateway --package incident --package rollback --package escalation --package capacity --package audit
+
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | column -t -s "$$(printf '\t')"
 
@@ -31,6 +34,7 @@ test: setup ## everything, part by part, each with its time
 	@./deploy/setup --tests
 	@$(PART) --begin
 	@$(PART) "build: command"            cargo build --package reeve
+	@$(PART) "build: services"           cargo build $(SERVICES)
 	@$(PART) "build: tests"              cargo test $(HOUSE) --no-run
 	@$(PART) "build: simulation"         cargo test --package sim --package runtime --no-run
 	@$(PART) "style"                     cargo test $(HOUSE) --test tidy
@@ -47,16 +51,21 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "end to end: keys"          cargo test $(HOUSE) --test keys
 	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
-	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
+	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1 --skip kafka::
 	@$(PART) "kafka: contract"           ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka
+	@$(PART) "kafka: command and examples" ./deploy/kafka/kafka run cargo test $(HOUSE) --test on_kafka -- --nocapture
+	@$(PART) "kafka: kills and zombies"   ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1
 	@$(PART) --summary
 
-torture: build ## ten times what `make test` bears: hostile input, 500 kills, 6,000 altered logs, a minute of overload
+torture: build ## ten times what `make test` bears: hostile input, 500 kills and 200 on Kafka, 6,000 altered logs, a minute of overload
 	@$(PART) --begin
 	@REEVE_TORTURE=full $(PART) "bad input: Avro"  cargo test $(HOUSE) --test wire hostile -- --nocapture
 	@REEVE_TORTURE=full $(PART) "bad input: rooms" cargo test $(HOUSE) --test laws hostile -- --nocapture
 	@REEVE_TORTURE=full $(PART) "bad input: HTTP" cargo test $(HOUSE) --test hostile -- --nocapture
-	@REEVE_TORTURE=full $(PART) "kills, disks, overload" cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1
+	@REEVE_TORTURE=full $(PART) "kills, disks, overload" cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1 --skip kafka::
+	@REEVE_TORTURE=full $(PART) "requests held on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka holes -- --nocapture
+	@REEVE_TORTURE=full $(PART) "kills and zombies on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1
+	@REEVE_TORTURE=full KAFKA_NODES=3 $(PART) "brokers fall" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka::brokers -- --nocapture
 	@$(PART) --summary
 
 lint: setup ## formatting and clippy

@@ -25,6 +25,7 @@ mod status;
 mod tail;
 pub mod target;
 mod terminal;
+mod topics;
 mod up;
 mod words;
 
@@ -106,6 +107,9 @@ enum Command {
     /// Check, try, adopt and show what the rooms go by.
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Make the Kafka topic that Reeve lives on, or say what is wrong with it.
+    #[command(subcommand)]
+    Topics(topics::Topics),
     /// Print what an error code means and what to do.
     Runbook(runbook::Args),
 }
@@ -152,6 +156,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Audit(verb) => verb.run().await,
             Command::Keys(keys) => keys.run(),
             Command::Policy(policy) => policy.run().await,
+            Command::Topics(topics) => topics.run().await,
             Command::Runbook(args) => runbook::run(&args),
         }
     })

@@ -1,7 +1,6 @@
 //! `reeve up`: every room in one program on the embedded log, the gateway on a loopback address, and a simulated fleet
 //! if asked.
 
-mod door;
 mod routes;
 mod watch;
 
@@ -127,7 +126,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     runtime::logging::begin(&config.logging);
 
     let mut keys = Keys::watch(KeysFile::in_folder(&config.folder), keys::LOOK_EVERY, Pace::default())?;
-    check_address(config.listen_address, &keys)?;
+    gateway::service::check_address(config.listen_address, &keys).map_err(|sentence| Failure::coded(Code::BadConfig, sentence))?;
     // The simulated fleet is a client like any other: where keys are asked for it has one, which only this process knows.
     let fleets_key =
         args.fleet.map(|_| keys.guest("the simulated fleet").map_err(|faults| Failure::internal(faults.join("; ")))).transpose()?;
@@ -202,19 +201,6 @@ impl Args {
     }
 }
 
-/// Without keys whoever reaches the gateway may say anything of any agent: then only this machine may reach it.
-fn check_address(address: SocketAddr, keys: &Keys) -> Result<(), Failure> {
-    if address.ip().is_loopback() || keys.good() > 0 {
-        return Ok(());
-    }
-    let sentence = format!(
-        "listen.address is {address}, which others can reach, and there is no good API key in this folder: make one with \
-         `reeve keys add --name NAME`, or listen on a loopback address, such as 127.0.0.1:{}",
-        address.port()
-    );
-    Err(Failure::coded(Code::BadConfig, sentence))
-}
-
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let taken = |error| {
         Failure::coded(Code::AddressInUse, format!("cannot listen on {address}: {error}; name another with --listen, or end what is there"))
@@ -231,7 +217,7 @@ impl House {
         let rooms_end = Shutdown::new();
         // First of all, for it may refuse the start: then nothing was said of one.
         let archive = ::audit::archive::begin(Arc::clone(&log), config, &rooms_end)?;
-        door::open(&*log)?;
+        gateway::opening::say(&*log)?;
         let began_at = (0..log.partitions()).map(|partition| log.end(Partition(partition))).collect::<Result<_, _>>()?;
         let rooms = rooms::ALL.iter().map(|room| (room.spawn)(Arc::clone(&log), options.clone(), rooms_end.clone())).collect();
         Ok(Self { log, rooms, archive, began_at, rooms_end, keys })

@@ -15,7 +15,7 @@ fn help_names_every_verb_and_every_exit_code() {
     let help = said(&reeve(&["--help"], 0));
     let verbs = ["up", "fleet", "publish", "import", "kpis", "tail", "status", "explain", "baseline", "mode", "incident", "quarantine"];
     let codes = ["64", "65", "66", "69", "70", "73", "74", "75", "77", "78"];
-    for word in verbs.into_iter().chain(["replay", "automation", "rollback", "policy", "keys", "runbook"]).chain(codes) {
+    for word in verbs.into_iter().chain(["replay", "automation", "rollback", "policy", "keys", "topics", "runbook"]).chain(codes) {
         assert!(help.contains(word), "`{word}` is not in\n{help}");
     }
 }
@@ -49,6 +49,8 @@ fn every_verb_shows_examples() {
         &["policy", "adopt"],
         &["policy", "try"],
         &["policy", "show"],
+        &["topics", "create"],
+        &["topics", "check"],
     ];
     for verb in verbs {
         let help = said(&reeve(&[verb, &["--help"]].concat(), 0));
@@ -102,6 +104,18 @@ fn where_no_reeve_answers_it_is_said_with_69() {
     let output = reeve(&["status", "--url", "http://127.0.0.1:1"], UNAVAILABLE);
     assert!(told(&output).starts_with("error RV0016: no Reeve answers at http://127.0.0.1:1"), "{}", told(&output));
     reeve(&["status", "--url", "ftp://127.0.0.1"], USAGE);
+}
+
+// === topics ===
+
+#[test]
+fn a_topic_is_looked_at_on_brokers_that_answer_only() {
+    let output = reeve(&["topics", "check", "--brokers", "127.0.0.1:1"], UNAVAILABLE);
+    assert!(told(&output).contains("error RV0010: "), "{}", told(&output));
+    let faulty = reeve(&["topics", "create", "--brokers", "nowhere", "--topic", "a topic"], USAGE);
+    assert!(told(&faulty).contains("--brokers: `kafka.brokers`") && told(&faulty).contains("--topic: `log.topic`"), "{}", told(&faulty));
+    reeve(&["topics", "create", "--brokers", "127.0.0.1:1", "--partitions", "0"], USAGE);
+    reeve(&["topics", "create", "--brokers", "127.0.0.1:1", "--partitions", "1025"], USAGE);
 }
 
 // === publish and tail ===

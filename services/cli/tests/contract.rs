@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::house::{Up, reeve, text};
+use crate::house::{Up, reeve};
 
 /// The tester, pinned: another version finds other things, which is for a commit of its own.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -68,26 +68,8 @@ fn owned((head, body): (&str, &str)) -> (String, String) {
 
 /// The tester, installed into the folder of what is built; `None` where there is no Python.
 fn tester() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
-    let tester = folder.join("bin/schemathesis");
-    let marker = folder.join(SCHEMATHESIS);
-    if marker.exists() {
-        return Some(tester);
-    }
-    let has_python = Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !has_python {
-        return None;
-    }
-    run(Command::new("python3").args(["-m", "venv", "--clear", text(&folder)]));
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]));
-    std::fs::write(&marker, "").expect("written");
-    Some(tester)
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().expect("it starts");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} ended with {}: {told}", output.status);
+    let python = kit::python::with(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis"), &[SCHEMATHESIS])?;
+    Some(python.with_file_name("schemathesis"))
 }
 
 fn reeve_metrics(up: &Up, secret: &str) -> String {

@@ -16,10 +16,12 @@ mod host;
 pub mod keys;
 pub mod metrics;
 mod openapi;
+pub mod opening;
 mod orders;
 mod problem;
 mod query;
 mod serve;
+pub mod service;
 mod stream;
 mod translate;
 

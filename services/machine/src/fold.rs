@@ -30,6 +30,9 @@ pub struct Fold<M: Machine> {
     machine: M,
     asof: Offset,
     appended: Timestamp,
+    /// The latest `now` that a decision of the room's own was asked at.
+    #[serde(default = "never")]
+    asked: Timestamp,
     window: Window,
     watermark: Watermark,
 }
@@ -62,6 +65,7 @@ impl<M: Machine> Fold<M> {
             machine: M::default(),
             asof: Offset::BEFORE_ALL,
             appended: Timestamp(0),
+            asked: never(),
             window: Window::default(),
             watermark: Watermark::default(),
         }
@@ -85,6 +89,8 @@ impl<M: Machine> Fold<M> {
                 return Folded::Repeated;
             }
             self.watermark.saw(Seen { offset: record.offset, key, appended: record.appended });
+        } else if record.source.as_str().strip_prefix("/reeve/") == Some(M::SERVICE) {
+            self.asked = self.asked.max(record.body.basis().map_or(never(), |basis| basis.now));
         }
         match &record.body {
             Body::RoomWatermark(said) if said.room == M::SERVICE => self.watermark.came_home(&said.basis),
@@ -158,6 +164,16 @@ impl<M: Machine> Fold<M> {
     pub fn appended(&self) -> Timestamp {
         self.appended
     }
+
+    /// The latest `now` at which any member of the room decided something that was folded: time has come at least so far, whatever
+    /// the dates of records say.
+    pub fn asked(&self) -> Timestamp {
+        self.asked
+    }
+}
+
+fn never() -> Timestamp {
+    Timestamp::MIN
 }
 
 // === impl Watermark ===

@@ -189,7 +189,8 @@ impl Bench {
         }
         self.frontier = at;
         self.fold_up_to(at.asof, topic);
-        if let Some(unread) = self.unread.front().filter(|unread| unread.stored.appended < at.now) {
+        // Any of them: brokers' clocks differ, and the first that is unread need not be the one that was dated first.
+        if let Some(unread) = self.unread.iter().find(|unread| unread.stored.appended < at.now) {
             let (unread, appended) = (unread.stored.offset, unread.stored.appended);
             breaches.push(Breach::OutranItsReader { now: at.now, unread, appended });
         }

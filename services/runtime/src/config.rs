@@ -171,6 +171,12 @@ const KAFKA_NAMESPACE: Key = key(
 );
 const KAFKA_CLOCK_SKEW_MS: Key =
     key("kafka.clock_skew_ms", "How far the clocks of brokers and rooms may lie apart", "a number from 0 to 10000", "50");
+const KAFKA_GROUP_PROTOCOL: Key = key(
+    "kafka.group_protocol",
+    "How members agree: among themselves, or by the broker (KIP-848: its sessions are the broker's setting)",
+    "`classic` or `consumer`",
+    "classic",
+);
 const LISTEN_ADDRESS: Key = key("listen.address", "Where to listen", "an address and a port, such as `127.0.0.1:4780`", "127.0.0.1:4780");
 const INSTANCE_ORDINAL: Key = key("instance.ordinal", "Number of this instance among those of its room", "a number from 0 to 999", "0");
 const SNAPSHOTS_PATH: Key = key("snapshots.path", "Folder of the snapshots; empty: `snapshots` in the folder of the log", "a path", "");
@@ -198,6 +204,7 @@ impl Key {
         KAFKA_PROPERTIES,
         KAFKA_NAMESPACE,
         KAFKA_CLOCK_SKEW_MS,
+        KAFKA_GROUP_PROTOCOL,
         LISTEN_ADDRESS,
         INSTANCE_ORDINAL,
         SNAPSHOTS_PATH,

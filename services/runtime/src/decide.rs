@@ -67,22 +67,30 @@ pub fn decide_with<M: Machine>(begin: Begin) -> ExitCode {
 }
 
 fn main<M: Machine>(begin: Option<Begin>) -> ExitCode {
-    let matches = match command(M::SERVICE).try_get_matches_from(std::env::args_os()) {
-        Ok(matches) => matches,
-        Err(told) => {
-            // Help and version arrive here too; a reader who hung up is no fault of ours.
-            told.print().ok();
-            return if told.use_stderr() { Code::BadConfig.exit_code() } else { ExitCode::SUCCESS };
-        }
-    };
+    match configured(M::SERVICE, &format!("The {} room of Reeve", M::SERVICE)) {
+        Ok(config) => run::<M>(&config, begin).map_or_else(|error| report(&error), |()| ExitCode::SUCCESS),
+        Err(told) => told,
+    }
+}
+
+/// What the command line, the variables and the file of a process amount to: the same for every service.
+///
+/// # Errors
+/// How the process ends where there is nothing to run: help, version and configuration were told, or what is wrong was.
+pub fn configured(service: &'static str, about: &str) -> Result<Config, ExitCode> {
+    let matches = command(service, about).try_get_matches_from(std::env::args_os()).map_err(|told| {
+        // Help and version arrive here too; a reader who hung up is no fault of ours.
+        told.print().ok();
+        if told.use_stderr() { Code::BadConfig.exit_code() } else { ExitCode::SUCCESS }
+    })?;
     let layers = layers(&matches);
-    match Config::of(&layers).map_err(StartError::from) {
+    match Config::of(&layers) {
         Ok(_) if matches.get_flag("print-config") => {
             print!("{}", layers.show());
-            ExitCode::SUCCESS
+            Err(ExitCode::SUCCESS)
         }
-        Ok(config) => run::<M>(&config, begin).map_or_else(|error| report(&error), |()| ExitCode::SUCCESS),
-        Err(error) => report(&error),
+        Ok(config) => Ok(config),
+        Err(error) => Err(report(&error)),
     }
 }
 
@@ -175,8 +183,8 @@ pub async fn end_beside(beside: Option<Beside>, grace: Duration) -> Result<u64, 
     Ok(beside.join()?)
 }
 
-/// The command line of a room: a flag per setting, and two of its own.
-fn command(service: &'static str) -> Command {
+/// The command line of a service: a flag per setting, and two of its own.
+fn command(service: &'static str, about: &str) -> Command {
     let flags = Key::ALL.iter().map(|key| {
         let help = match key.default {
             "" => format!("{} [{}]", key.help, key.variable()),
@@ -186,7 +194,7 @@ fn command(service: &'static str) -> Command {
     });
     Command::new(format!("reeve-{service}"))
         .version(env!("CARGO_PKG_VERSION"))
-        .about(format!("The {service} room of Reeve, as a process of its own"))
+        .about(format!("{about}, as a process of its own"))
         .arg(Arg::new("config").long("config").value_name("FILE").help("A TOML file with settings"))
         .arg(Arg::new("print-config").long("print-config").action(ArgAction::SetTrue).help("Show the effective configuration and end"))
         .args(flags)

@@ -24,6 +24,8 @@ pub struct Topic {
     pub name: Arc<str>,
     /// How many partitions a key may choose from.
     pub partitions: u32,
+    /// How far before a record another one behind it may be dated, in microseconds.
+    pub clock_skew_us: i64,
 }
 
 /// One partition of a room.
@@ -70,14 +72,28 @@ struct InFlight {
     home: bool,
 }
 
+// === impl Topic ===
+
+impl Topic {
+    /// Nothing behind a record of this date is dated before this.
+    fn behind(&self, appended: Timestamp) -> Timestamp {
+        Timestamp(appended.0 - self.clock_skew_us)
+    }
+
+    /// Up to when all was folded that there is. A member that decided before may have known more of it: it stood at the end.
+    fn settled<M: Machine>(&self, fold: &Fold<M>) -> Timestamp {
+        self.behind(fold.appended()).max(fold.asked())
+    }
+}
+
 // === impl Driver ===
 
 impl<M: Machine> Driver<M> {
     /// A driver for `fold`, which stands at `position`, that is not asked before it reaches `end`.
     pub fn new(topic: Topic, fold: Fold<M>, position: Offset, end: Offset) -> Self {
         Self {
+            now: topic.settled(&fold),
             topic,
-            now: fold.appended(),
             fold,
             pending: VecDeque::new(),
             after: position,
@@ -105,7 +121,7 @@ impl<M: Machine> Driver<M> {
         self.advance();
         while folded < max {
             let Some(next) = self.pending.front() else { break };
-            self.stopped_at = self.deadline_before(next.appended);
+            self.stopped_at = self.deadline_before(self.topic.behind(next.appended));
             if self.stopped_at.is_some() {
                 break;
             }
@@ -193,7 +209,7 @@ impl<M: Machine> Driver<M> {
     /// What is now for people who ask, when the log's clock shows `clock`: nobody asks the room while nothing is due, but
     /// time goes on for it too. Only a reader with a backlog speaks of an earlier time.
     pub fn told_at(&self, clock: Timestamp) -> Timestamp {
-        let reached = self.now.max(self.fold.appended());
+        let reached = self.now.max(self.topic.settled(&self.fold));
         if self.asking == Asking::Open && self.pending.is_empty() { reached.max(clock) } else { reached }
     }
 
@@ -217,29 +233,29 @@ impl<M: Machine> Driver<M> {
     }
 
     /// Rule 7: the log's clock where the reader stands at the high watermark, else the append time of the last record
-    /// folded, so that a reader who lags never takes unread acknowledgements for silence.
+    /// folded, so that a reader who lags never takes unread acknowledgements for silence. Where brokers' clocks differ, that
+    /// is as far back as what is unread may be dated.
     fn frontier(&mut self, extent: Extent) -> Timestamp {
         let at_end = self.position() >= extent.high_watermark;
         match self.stopped_at.take() {
             _ if broken(Mutant::WallClockAlways) => extent.quiet_until,
             Some(deadline) => deadline,
             None if at_end => extent.quiet_until,
-            None => self.fold.appended(),
+            None => self.topic.settled(&self.fold),
         }
     }
 
-    /// The first deadline after the last asking and before a record appended at `appended`, at which anything is owed
-    /// that is not in flight.
+    /// The first deadline after the last asking and up to `settled`, at which anything is owed that is not in flight.
     ///
     /// Only what time alone brings about stops the fold. What is written down stays as it is until it is asked for after
     /// the batch, and so does what falls due for an agent one of whose deadlines has passed already: its next record
     /// writes it down. The room's watermark is evidence that may come late: stopping for it would cost a reader that
     /// catches up a transaction per 10 s of log.
-    fn deadline_before(&mut self, appended: Timestamp) -> Option<Timestamp> {
+    fn deadline_before(&mut self, settled: Timestamp) -> Option<Timestamp> {
         if !self.may_be_asked() || broken(Mutant::WallClockAlways) {
             return None;
         }
-        while let Some(due) = self.fold.machine().next_deadline(self.now).filter(|due| *due <= appended) {
+        while let Some(due) = self.fold.machine().next_deadline(self.now).filter(|due| *due <= settled) {
             if self.fold.owes_any(due, |id| !self.in_flight.contains_key(id)) {
                 return Some(due);
             }

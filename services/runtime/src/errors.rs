@@ -79,6 +79,7 @@ codes! {
     FactRefused, RV0017, Refuse, 65, "a fact is refused";
     TooBusy, RV0018, Retry, 75, "the log takes no more for now";
     RecordsLost, RV0019, Refuse, 65, "records that were accepted are missing from the log";
+    BadTopic, RV0020, Refuse, 65, "a topic is not as Reeve needs it";
     ArchiveGap, RV0030, Refuse, 65, "the archive has a gap";
     ArchiveOverlap, RV0031, Refuse, 65, "segments of the archive overlap";
     ArchiveAltered, RV0032, Refuse, 65, "a segment of the archive is altered or cut short";

@@ -72,6 +72,7 @@ pub(crate) struct LagMeasured {
     pub(crate) room: &'static str,
     pub(crate) partition: Partition,
     pub(crate) lag: i64,
+    pub(crate) stalled_s: f64,
 }
 
 /// Something became of a snapshot.
@@ -200,7 +201,9 @@ impl Fact for PartitionRestored {
 
 impl Fact for LagMeasured {
     fn emit(self) {
-        metrics().consumer_lag.with_label_values(&[self.room, &self.partition.to_string()]).set(self.lag);
+        let labels = [self.room, &self.partition.to_string()];
+        metrics().consumer_lag.with_label_values(&labels).set(self.lag);
+        metrics().stalled.with_label_values(&labels).set(self.stalled_s);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod decide;
 pub mod driver;
 pub mod errors;
 pub mod facts;
+pub mod failpoints;
 pub mod laws;
 pub mod lifecycle;
 pub mod log;

@@ -23,6 +23,8 @@ pub const DECISIONS_PUBLISHED: &str = "reeve_decisions_published_total";
 pub const TRANSACTIONS: &str = "reeve_transactions_total";
 /// Records between a room's position and the end of the partition.
 pub const CONSUMER_LAG: &str = "reeve_consumer_lag_records";
+/// Seconds for which a room has not moved although there are records ahead of it.
+pub const STALLED: &str = "reeve_consumer_stalled_seconds";
 /// Append time of the last record folded.
 pub const LAST_FOLDED: &str = "reeve_last_folded_timestamp_seconds";
 /// Seconds from an assignment to the moment that its partition is restored.
@@ -48,6 +50,7 @@ pub const ALL: &[&str] = &[
     DECISIONS_PUBLISHED,
     TRANSACTIONS,
     CONSUMER_LAG,
+    STALLED,
     LAST_FOLDED,
     RESTORE_DURATION,
     REBALANCES,
@@ -69,6 +72,7 @@ pub(crate) struct Metrics {
     pub(crate) decisions_published: IntCounterVec,
     pub(crate) transactions: IntCounterVec,
     pub(crate) consumer_lag: IntGaugeVec,
+    pub(crate) stalled: GaugeVec,
     pub(crate) last_folded: GaugeVec,
     pub(crate) restore_duration: HistogramVec,
     pub(crate) rebalances: IntCounterVec,
@@ -120,6 +124,13 @@ impl Metrics {
             decisions_published: counter(DECISIONS_PUBLISHED, "Decisions committed.", &["room", "kind"]),
             transactions: counter(TRANSACTIONS, "Transactions by outcome.", &["room", "outcome"]),
             consumer_lag: gauge(CONSUMER_LAG, "Records between a room's position and the partition's end.", &["room", "partition"]),
+            stalled: kept(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(STALLED, "Seconds for which a room has not moved although there are records ahead of it."),
+                    &["room", "partition"],
+                ),
+            ),
             last_folded: kept(
                 &registry,
                 GaugeVec::new(Opts::new(LAST_FOLDED, "Append time of the last record folded."), &["room", "partition"]),

@@ -210,10 +210,12 @@ impl<M: Machine> Pump<M> {
     /// How it stands. Asks the log how far each partition reaches; one that does not answer is told as far as known.
     pub fn status(&mut self) -> PumpStatus {
         let mut partitions = Vec::with_capacity(self.held.len());
-        for (partition, held) in &self.held {
+        let clock = self.log.now();
+        for (partition, held) in &mut self.held {
             let extent = self.consumer.as_mut().and_then(|consumer| consumer.extent(*partition).ok());
-            let status = held.status(*partition, extent.map_or(held.driver.position(), |extent| extent.high_watermark));
-            LagMeasured { room: M::SERVICE, partition: *partition, lag: status.lag }.emit();
+            let high_watermark = extent.map_or(held.driver.position(), |extent| extent.high_watermark);
+            let status = held.status(*partition, high_watermark, clock);
+            LagMeasured { room: M::SERVICE, partition: *partition, lag: status.lag, stalled_s: status.stalled_s }.emit();
             partitions.push(status);
         }
         PumpStatus { restored: self.restored(), arriving: self.arriving.keys().copied().collect(), partitions }
@@ -333,8 +335,10 @@ impl<M: Machine> Pump<M> {
         let to = extent.high_watermark;
         let restoring = Some(Restoring { since, from, to, committed });
         let committed = committed.unwrap_or(Offset(0));
-        let topic = Topic { name: self.log.topic().into(), partitions: self.log.partitions() };
-        Ok(Held { driver: Driver::new(topic, fold, from, to), restoring, committed, snapshot_at: self.log.now(), turned_away: false })
+        let log = &*self.log;
+        let topic = Topic { name: log.topic().into(), partitions: log.partitions(), clock_skew_us: log.clock_skew_us() };
+        let (driver, now) = (Driver::new(topic, fold, from, to), self.log.now());
+        Ok(Held { driver, restoring, committed, snapshot_at: now, turned_away: false, moved: (from, now) })
     }
 
     fn fold(&mut self) -> usize {

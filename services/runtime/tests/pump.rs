@@ -31,6 +31,27 @@ fn a_debt_is_published_once_and_its_echo_settles_it() {
 }
 
 #[test]
+fn a_transaction_that_nobody_ends_is_told_by_how_long_it_holds_a_reader() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    world.harm(1, 0);
+    settle(&mut pump);
+    let stalled = |pump: &mut Pump<_>| pump.status().partitions[0].stalled_s;
+    assert_eq!(stalled(&mut pump), 0.0, "it has read everything");
+    // Somebody else's transaction, whose producer is gone.
+    world.leave_a_transaction_open("somebody");
+    settle(&mut pump);
+    assert_eq!(stalled(&mut pump), 0.0, "it has just begun to wait");
+    world.pass(4);
+    settle(&mut pump);
+    assert!((3.0..=4.0).contains(&stalled(&mut pump)), "{:?}", pump.status());
+    world.pass(4);
+    settle(&mut pump);
+    assert_eq!(stalled(&mut pump), 0.0, "the log has undone it");
+}
+
+#[test]
 fn nothing_is_asked_before_the_log_was_folded_to_its_end() {
     let mut world = World::new(2);
     let mut first = world.pump();

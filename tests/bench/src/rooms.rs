@@ -132,7 +132,7 @@ fn settled<M: Machine>(recorded: &Recorded) -> (u64, u64) {
 
 fn driver<M: Machine>(recorded: &Recorded, records: &[StoredRecord]) -> Driver<M> {
     let partition = records.first().map_or(Partition(0), |record| record.partition);
-    let topic = Topic { name: "agent-events".into(), partitions: recorded.partitions.len() as u32 };
+    let topic = Topic { name: "agent-events".into(), partitions: recorded.partitions.len() as u32, clock_skew_us: 0 };
     Driver::new(topic, Fold::new(partition), Offset(0), Offset(i64::MAX))
 }
 

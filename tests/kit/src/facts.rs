@@ -23,6 +23,11 @@ impl Teller {
         Self { agent: agent.into(), source: format!("/people/{author}").into(), told: 0 }
     }
 
+    /// What its ids begin with.
+    pub fn name(&self) -> &str {
+        self.agent.as_str()
+    }
+
     /// A fact that happened at `time`, about `session` if it is about one.
     pub fn tell(&mut self, time: Timestamp, session: Option<&str>, body: impl Into<Body>) -> Event {
         self.told += 1;

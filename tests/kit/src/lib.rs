@@ -8,6 +8,7 @@ pub mod lives;
 pub mod mutants;
 pub mod page;
 pub mod process;
+pub mod python;
 pub mod room;
 pub mod torture;
 pub mod upgrade;

@@ -10,11 +10,10 @@ use machine::mutants::Mutant;
 use machine::oracle::{Oracle, Read};
 use runtime::log::history::{About, History};
 
-use crate::many::lived;
 use crate::schedule::Schedule;
 use crate::seats::judged;
 use crate::verdict::Complaint;
-use crate::world::PARTITIONS;
+use crate::world::{PARTITIONS, live};
 
 /// Lives a schedule through once more and writes its log to `history.<seed>.jsonl` in `folder`, or to
 /// `history.<seed>.<rule>.jsonl` where a rule is broken on purpose; returns the file.
@@ -22,7 +21,7 @@ use crate::world::PARTITIONS;
 /// # Errors
 /// When it cannot be written.
 pub fn write(schedule: &Schedule, broken: Option<Mutant>, folder: &Path) -> io::Result<PathBuf> {
-    let lived = lived(schedule, broken, false);
+    let lived = live(schedule, broken, false);
     let rule = broken.map(|rule| format!(".{rule:?}")).unwrap_or_default();
     let file = folder.join(format!("history.{}{rule}.jsonl", schedule.seed));
     let with = broken.map(|rule| format!(", with {rule:?} broken on purpose")).unwrap_or_default();

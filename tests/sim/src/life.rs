@@ -6,7 +6,7 @@ use kit::facts;
 use kit::lives::BIRTH;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use wire::{Automation, Body, Event, Kind, Mode, Role, Timestamp};
+use wire::{AccountabilityAssigned, Automation, Body, Event, Kind, Mode, Responsibility, Role, Timestamp};
 
 /// Agents of a seed, at least.
 pub const AGENTS_MIN: usize = 3;
@@ -17,6 +17,14 @@ pub const FACTS_MIN: usize = 200;
 pub(crate) const LATE_S_MIN: i64 = 3_600;
 /// And at most.
 const LATE_S_MAX: i64 = 6 * 3_600;
+/// What customers write, where their platform scores nothing.
+const TEXTS: [&str; 5] = [
+    "thank you, this is great",
+    "this is terrible, I am furious",
+    "I will call my lawyer",
+    "let me speak to a human being, please",
+    "where is my order",
+];
 
 /// A life in order of time.
 pub(crate) fn life(rng: &mut ChaCha8Rng) -> Vec<(Timestamp, Event)> {
@@ -72,6 +80,14 @@ impl Agent {
         if rng.random_bool(0.2) {
             self.word(facts::automation(Automation::Propose));
         }
+        if rng.random_bool(0.2) {
+            self.word(AccountabilityAssigned {
+                responsibility: Responsibility::AiMl,
+                person: "maria".to_owned(),
+                author: "ann".to_owned(),
+                reason: "she knows it best".to_owned(),
+            });
+        }
         self.serve(rng, "v1", 0.95);
         self.fact(None, facts::deployed("v2"));
         let goodness = if rng.random_bool(0.7) { 0.05 } else { 0.9 };
@@ -85,7 +101,7 @@ impl Agent {
     }
 
     fn serve(&mut self, rng: &mut ChaCha8Rng, version: &str, goodness: f64) {
-        for _ in 0..rng.random_range(10..24) {
+        for _ in 0..rng.random_range(9..19) {
             self.session(rng, version, goodness);
         }
     }
@@ -135,11 +151,14 @@ impl Agent {
         outcomes.for_each(|(told, _)| *told = told.plus_s(hours_s));
     }
 
-    /// A few turns: the customer feels something, the agent calls a tool, its model and decides.
+    /// A few turns: the customer says or feels something, the agent calls a tool, its model and decides.
     fn talk(&mut self, rng: &mut ChaCha8Rng, id: &str) {
         let mood = if rng.random_bool(0.3) { -0.8 } else { 0.3 };
         for _ in 0..rng.random_range(1..4) {
-            self.fact(Some(id), facts::felt(rng.random_bool(0.9).then_some(mood), None));
+            match TEXTS.get(rng.random_range(0..2 * TEXTS.len())) {
+                Some(text) => self.fact(Some(id), facts::said(text, Some("en"))),
+                None => self.fact(Some(id), facts::felt(rng.random_bool(0.9).then_some(mood), None)),
+            }
             for _ in 0..[1, 1, 6][rng.random_range(0..3)] {
                 self.fact(Some(id), facts::tool_called("lookup", Some(r#"{"order":7}"#)));
             }

@@ -6,6 +6,9 @@ use clap::Parser;
 use sim::told::{bar, counts};
 use sim::{Schedule, Shrunk, TRIES_MAX, Tally, history, run_many, shrink, traced};
 
+#[global_allocator]
+static ALLOCATOR: runtime::Allocator = runtime::Allocator;
+
 /// Failing seeds that are shrunk: the first ones.
 const SHRUNK_MAX: usize = 3;
 
@@ -16,7 +19,7 @@ Examples:
   make sim SEED=42            one seed with its trace
   make sim-meta               a few seeds twice each: their traces must not differ in a byte
 
-It ends with 0 when no seed failed and every fault struck, else with 1.";
+It ends with 0 when no seed failed, every fault struck and every kind was decided, else with 1.";
 
 /// Lives seeds through and judges them.
 #[derive(Parser)]
@@ -74,7 +77,11 @@ fn many(seeds: u64) -> bool {
     if !idle.is_empty() {
         println!("never struck, so nothing is proven about them: {}", idle.join(", "));
     }
-    tally.failed.is_empty() && idle.is_empty()
+    let unheard: Vec<String> = tally.idle_kinds().iter().map(ToString::to_string).collect();
+    if !unheard.is_empty() {
+        println!("never decided, so nothing is proven about them: {}", unheard.join(", "));
+    }
+    tally.failed.is_empty() && idle.is_empty() && unheard.is_empty()
 }
 
 fn meta(seeds: u64) -> bool {

@@ -1,4 +1,5 @@
-//! What the simulated platforms do about orders: they read the log, and answer or do not.
+//! What the simulated platforms do about orders, and people about everything else that is decided: they read the log, and answer
+//! or do not.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +8,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::log::Log;
 use runtime::log::memory::MemoryLog;
-use wire::{Body, Event, Kind, Offset, Partition, Timestamp};
+use wire::{Body, Class, Event, NoteAction, Offset, Partition, RollbackAccepted, RollbackOrdered, SessionId, Timestamp};
 
 /// Records read from the log at once.
 const PAGE_RECORDS: usize = 1_000;
 
-/// All platforms of a seed.
+/// All platforms and people of a seed.
 pub(crate) struct Platform {
     seed: u64,
     seen: Vec<Offset>,
@@ -36,9 +37,9 @@ impl Platform {
             let records = log.read(Partition(index as u32), self.seen[index], PAGE_RECORDS).expect("the memory log can always be read");
             for stored in &records {
                 self.seen[index] = stored.offset.next();
-                if stored.raw.kind() == Some(Kind::RollbackOrdered) {
-                    let order = Event::from_raw(&stored.raw).expect("rooms write what can be read");
-                    self.decide(log.now(), &order);
+                if stored.raw.kind().is_some_and(|kind| kind.class() == Class::Decision) {
+                    let decision = Event::from_raw(&stored.raw).expect("rooms write what can be read");
+                    self.hear(log.clock(), &decision);
                 }
             }
         }
@@ -55,11 +56,56 @@ impl Platform {
         self.answers.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Obeys and serves the old version, refuses, comes too late, or says nothing. What it does follows from the order,
-    /// not from when it is read.
-    fn decide(&mut self, now: Timestamp, order: &Event) {
-        let Body::RollbackOrdered(ordered) = &order.body else { return };
-        let mut rng = self.chance_of(order);
+    /// What is done about a decision follows from the decision, not from when it is read.
+    fn hear(&mut self, now: Timestamp, decision: &Event) {
+        let mut rng = self.chance_of(decision);
+        let id = decision.id.as_str();
+        match &decision.body {
+            Body::RollbackOrdered(ordered) => self.obey(now, decision, ordered, &mut rng),
+            Body::RollbackProposed(_) if rng.random_bool(0.7) => {
+                let (author, reason) = ("ann".to_owned(), "as proposed".to_owned());
+                let accepted = RollbackAccepted { proposal_id: id.to_owned(), author, reason };
+                self.say_later(now, rng.random_range(1..120), decision, None, accepted);
+            }
+            Body::RollbackVerified(verified) if rng.random_bool(0.3) => {
+                let Some(version) = &verified.from_version else { return };
+                self.say_later(now, rng.random_range(60..3_600), decision, None, facts::lifted(version.as_str()));
+            }
+            Body::IncidentOpened(opened) if rng.random_bool(0.5) => {
+                let incident = opened.incident_id.as_str();
+                let after_s = rng.random_range(1..600);
+                self.say_later(now, after_s, decision, None, facts::noted(incident, NoteAction::Ack));
+                if rng.random_bool(0.4) {
+                    self.say_later(now, 2 * after_s, decision, None, facts::noted(incident, NoteAction::Resolve));
+                }
+            }
+            Body::EscalationRaised(raised) if rng.random_bool(0.6) => {
+                let after_s = rng.random_range(1..1_800);
+                self.say_later(now, after_s, decision, Some(&raised.session_id), facts::claimed(&raised.escalation_id, "ann"));
+                if rng.random_bool(0.7) {
+                    self.say_later(now, 2 * after_s, decision, Some(&raised.session_id), facts::returned(&raised.escalation_id, "ann"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A person says something about it, so many seconds later.
+    fn say_later(&mut self, now: Timestamp, after_s: i64, about: &Event, session: Option<&SessionId>, body: impl Into<Body>) {
+        let at = now.plus_s(after_s);
+        let event = self.told_by(Teller::person("ann", &format!("{}-words", about.key)), at, about, body.into());
+        self.answers.insert((at, self.said), Event { subject: session.cloned(), ..event });
+    }
+
+    /// The next that this teller says of the same agent, by the ids that it has come to.
+    fn told_by(&mut self, teller: Teller, at: Timestamp, about: &Event, body: Body) -> Event {
+        self.said += 1;
+        let teller = self.tellers.entry(teller.name().to_owned()).or_insert(teller);
+        Event { key: about.key.clone(), ..teller.tell(at, None, body) }
+    }
+
+    /// Obeys and serves the old version, refuses, comes too late, or says nothing.
+    fn obey(&mut self, now: Timestamp, order: &Event, ordered: &RollbackOrdered, rng: &mut ChaCha8Rng) {
         let (accepted, after_s) = match rng.random_range(0..10) {
             0 => return,
             1 => (false, rng.random_range(0..30)),
@@ -67,14 +113,10 @@ impl Platform {
             _ => (true, rng.random_range(0..10)),
         };
         let mut at = now.plus_s(after_s);
-        let agent = order.key.as_str().to_owned();
         let mut events = vec![Body::from(facts::acknowledged(order.id.as_str(), accepted, Some(ordered.to_version.as_str())))];
         events.extend((0..rng.random_range(0..5)).map(|_| Body::from(facts::heartbeat(3_600, Some(ordered.to_version.as_str())))));
         for body in events {
-            self.said += 1;
-            let teller = self.tellers.entry(agent.clone()).or_insert_with(|| Teller::new(&format!("{agent}-answers")));
-            let mut event = teller.tell(at, None, body);
-            event.key = order.key.clone();
+            let event = self.told_by(Teller::new(&format!("{}-answers", order.key)), at, order, body);
             self.answers.insert((at, self.said), event);
             at = at.plus_s(5);
         }

@@ -20,6 +20,8 @@ pub struct Schedule {
     pub agents: usize,
     /// How bad the weather is.
     pub weather: FaultPlan,
+    /// How far the clocks of brokers lie behind, in microseconds.
+    pub skew_us: i64,
     /// What happens, in order.
     pub actions: Vec<Action>,
 }
@@ -75,7 +77,8 @@ impl Schedule {
         let mut facts = life(&mut rng);
         let agents = facts.iter().map(|(_, event)| event.key.clone()).collect::<std::collections::BTreeSet<_>>().len();
         let outage = Outage::draw(&mut rng, &mut facts);
-        let mut drawn = Self { seed, agents, weather: weather(&mut rng), actions: Vec::new() };
+        let (weather, skew_us) = (weather(&mut rng), skew_us(&mut rng));
+        let mut drawn = Self { seed, agents, weather, skew_us, actions: Vec::new() };
         if rng.random_bool(0.6) {
             impatient_policies().into_iter().for_each(|event| drawn.add(&mut rng, What::SayToAll(Box::new(event))));
         }
@@ -193,6 +196,11 @@ fn impatient_policies() -> Vec<Event> {
         Teller::person("ann", room).tell(BIRTH, None, body)
     };
     POLICIES.into_iter().map(adopted).collect()
+}
+
+/// In every third seed brokers date by clocks that differ, by up to a few seconds.
+fn skew_us(rng: &mut ChaCha8Rng) -> i64 {
+    if rng.random_bool(1.0 / 3.0) { rng.random_range(1_000..4_000_000) } else { 0 }
 }
 
 /// How bad the weather of a seed is: some are calm but for crashes, some have everything.

@@ -6,9 +6,9 @@
 
 use machine::mutants::Mutant;
 
-use crate::many::lived;
 use crate::schedule::{Action, Schedule};
 use crate::verdict::Verdict;
+use crate::world::live;
 
 /// Schedules that are tried at most.
 pub const TRIES_MAX: usize = 1_500;
@@ -27,9 +27,11 @@ pub struct Shrunk {
 /// Shrinks a schedule that fails, with one rule broken or none; `show` hears after every try how many actions are left
 /// and how many tries there were. Nothing when it does not fail at all.
 pub fn shrink(schedule: &Schedule, broken: Option<Mutant>, show: impl Fn(usize, usize)) -> Option<Shrunk> {
-    let verdict = lived(schedule, broken, false).verdict;
+    let verdict = live(schedule, broken, false).verdict;
     let kind = verdict.complaints.first()?.kind;
     let mut shrinking = Shrinking { kind, broken, best: schedule.clone(), verdict, tries: 0, show };
+    // Clocks that agree, if they need not differ.
+    shrinking.attempt(Schedule { skew_us: 0, ..schedule.clone() });
     loop {
         let before = shrinking.best.actions.len();
         shrinking.without_actions();
@@ -81,7 +83,7 @@ impl<F: Fn(usize, usize)> Shrinking<F> {
             while to > 0 && !self.is_tired() {
                 let from = to.saturating_sub(run);
                 if let Some(actions) = change(&self.best.actions, from, to) {
-                    self.attempt(actions);
+                    self.attempt(Schedule { actions, ..self.best.clone() });
                 }
                 to = from.min(self.best.actions.len());
             }
@@ -89,10 +91,9 @@ impl<F: Fn(usize, usize)> Shrinking<F> {
         }
     }
 
-    fn attempt(&mut self, actions: Vec<Action>) {
+    fn attempt(&mut self, schedule: Schedule) {
         self.tries += 1;
-        let schedule = Schedule { actions, ..self.best.clone() };
-        let verdict = lived(&schedule, self.broken, false).verdict;
+        let verdict = live(&schedule, self.broken, false).verdict;
         if verdict.complaints.first().is_some_and(|complaint| complaint.kind == self.kind) {
             self.best = schedule;
             self.verdict = verdict;

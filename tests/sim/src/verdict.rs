@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use machine::oracle::Objection;
-use wire::Kind;
+use wire::{Class, Kind};
 
 /// What came of one seed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,6 +78,12 @@ impl Tally {
         if !verdict.complaints.is_empty() {
             self.failed.insert(verdict.seed, verdict.complaints.clone());
         }
+    }
+
+    /// Kinds of decisions that no room came to.
+    pub fn idle_kinds(&self) -> Vec<Kind> {
+        let is_idle = |kind: &Kind| kind.class() == Class::Decision && !self.decisions.contains_key(kind);
+        Kind::ALL.iter().copied().filter(is_idle).collect()
     }
 
     /// Faults that never struck.

@@ -1,12 +1,13 @@
 //! One schedule lived through: a log that fails, pumps that crash and sleep, a platform that answers, and a clock.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use kit::lives::BIRTH;
 use kit::room::TOPIC;
 use machine::mutants::{self, Mutant};
-use machine::oracle::{Oracle, Read};
+use machine::oracle::{Judgement, Oracle, Read};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use runtime::log::memory::{FaultPlan, MemoryLog, MemoryOptions};
@@ -58,8 +59,11 @@ pub(crate) struct Lived {
 pub(crate) fn live(schedule: &Schedule, broken: Option<Mutant>, traced: bool) -> Lived {
     mutants::set(broken);
     let mut world = World::new(schedule, traced);
-    world.live(schedule);
-    world.come_to_rest();
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        world.live(schedule);
+        world.come_to_rest();
+    }));
+    world.note_panic(ended);
     // The oracle folds with the rules whole.
     mutants::set(None);
     world.judge(schedule)
@@ -67,6 +71,8 @@ pub(crate) fn live(schedule: &Schedule, broken: Option<Mutant>, traced: bool) ->
 
 struct World {
     log: Arc<MemoryLog>,
+    /// How far the clocks of brokers lie behind.
+    skew_us: i64,
     snapshots: Arc<MemorySnapshots>,
     seats: Vec<Seat>,
     platform: Platform,
@@ -87,9 +93,11 @@ struct World {
 
 impl World {
     fn new(schedule: &Schedule, traced: bool) -> Self {
-        let options = MemoryOptions { partitions: PARTITIONS, seed: schedule.seed, start: BIRTH, ..MemoryOptions::default() };
+        let (seed, skew_us) = (schedule.seed, schedule.skew_us);
+        let options = MemoryOptions { partitions: PARTITIONS, seed, start: BIRTH, skew_us, ..MemoryOptions::default() };
         Self {
             log: MemoryLog::new(options),
+            skew_us,
             snapshots: Arc::new(MemorySnapshots::default()),
             seats: Seat::all(),
             platform: Platform::new(schedule.seed, PARTITIONS),
@@ -121,7 +129,7 @@ impl World {
         let mut rng = ChaCha8Rng::seed_from_u64(!action.chance);
         match &action.what {
             What::Say(time, event) => {
-                self.log.set_now((*time).max(self.log.now()));
+                self.log.set_now(*time);
                 self.say(event);
             }
             What::SayToAll(event) => self.say_to_all(event),
@@ -136,7 +144,7 @@ impl World {
             What::Pass(seconds) => {
                 self.tell(|| format!("{seconds} s pass"));
                 self.strike("clock_jumped");
-                self.log.set_now(self.log.now().plus_s(*seconds));
+                self.log.set_now(self.log.clock().plus_s(*seconds));
             }
             What::Down(room) => self.bring_down(*room),
             What::Up(room) => self.bring_up(*room, &mut rng),
@@ -164,12 +172,13 @@ impl World {
             let steps: Vec<Step> = (0..self.seats.len()).filter_map(|seat| self.step(seat, &mut rng)).collect();
             self.answer();
             if !steps.iter().all(|step| step.idle && step.restored) || self.lags() {
-                self.log.set_now(Timestamp(self.log.now().0 + 1_000));
+                self.log.set_now(Timestamp(self.log.clock().0 + 1_000));
                 continue;
             }
             match earliest(&steps).into_iter().chain(self.platform.next_due()).min() {
                 None => return,
-                Some(next) => self.log.set_now(next.max(self.log.now())),
+                // Silence is known of once the clock that lies furthest behind has passed it.
+                Some(next) => self.log.set_now(Timestamp(next.0 + self.skew_us)),
             }
         }
         self.complain("restless", format!("after {ROUNDS_MAX} rounds the rooms have not come to rest"));
@@ -180,19 +189,16 @@ impl World {
     }
 
     fn judge(mut self, schedule: &Schedule) -> Lived {
-        let mut oracle = Oracle::new(TOPIC, &judged());
         let mut log = Vec::new();
         for partition in (0..PARTITIONS).map(Partition) {
             let records = self.log.read(partition, Offset(0), usize::MAX).expect("the memory log can always be read");
             for stored in records {
                 self.tell(|| format!("{}/{} {} {:?}", stored.partition, stored.offset, stored.appended, stored.raw));
-                let read = Arc::new(Read::of(stored, PARTITIONS));
-                oracle.take(&read);
-                log.push(read);
+                log.push(Arc::new(Read::of(stored, PARTITIONS)));
             }
         }
         let end = self.log.now();
-        let judgement = oracle.end(end);
+        let judgement = self.note_panic(catch_unwind(|| judged_by_the_oracle(&log, end))).unwrap_or_default();
         self.complaints.extend(judgement.objections.iter().map(Complaint::from));
         self.faults.extend(self.log.fault_counts().iter());
         let verdict = Verdict {
@@ -419,11 +425,28 @@ impl World {
         self.complaints.push(Complaint { kind, text });
     }
 
+    /// A panic is one more thing that may be wrong with a schedule: it ends no other seed, and its log stays.
+    fn note_panic<T>(&mut self, ended: std::thread::Result<T>) -> Option<T> {
+        let panic = match ended {
+            Ok(done) => return Some(done),
+            Err(panic) => panic,
+        };
+        let told = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|told| (*told).to_owned()));
+        self.complain("panicked", told.unwrap_or_else(|| "without a word".to_owned()));
+        None
+    }
+
     fn tell(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(line());
         }
     }
+}
+
+fn judged_by_the_oracle(log: &[Arc<Read>], end: Timestamp) -> Judgement {
+    let mut oracle = Oracle::new(TOPIC, &judged());
+    log.iter().for_each(|read| oracle.take(read));
+    oracle.end(end)
 }
 
 /// The other member of its room.

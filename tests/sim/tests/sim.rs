@@ -4,6 +4,9 @@ use machine::mutants::Mutant;
 use runtime::log::history::History;
 use sim::{AGENTS_MIN, FACTS_MIN, Schedule, Shrunk, history, run, run_many, shrink, traced};
 
+#[global_allocator]
+static ALLOCATOR: runtime::Allocator = runtime::Allocator;
+
 const SEEDS: u64 = 2_000;
 /// Seeds within which a broken rule must be noticed.
 const MUTANT_SEEDS: u64 = 200;
@@ -27,6 +30,7 @@ fn no_decision_is_lost_repeated_or_different_under_any_fault() {
     assert!(tally.failed.is_empty(), "{tally}");
     assert_eq!(tally.seeds as u64, SEEDS);
     assert_eq!(tally.idle_faults(), Vec::<&str>::new(), "faults that never struck prove nothing");
+    assert_eq!(tally.idle_kinds(), [], "of what nobody decided nothing is proven");
 }
 
 #[test]

@@ -41,6 +41,12 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// An address on loopback at which nobody listens.
+pub fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it listens").to_string()
+}
+
 /// A folder that is gone with the test.
 ///
 /// In memory, where the system has a place there and `TMPDIR` names no other: what a killed program leaves behind is the

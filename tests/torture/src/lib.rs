@@ -8,6 +8,7 @@ pub mod facts;
 pub mod flood;
 pub mod ground;
 pub mod house;
+pub mod kafka;
 pub mod late;
 pub mod overload;
 pub mod places;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::Client;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::flood::{self, Flooded};
@@ -90,7 +91,7 @@ async fn overloaded(up: &Up, options: Options) -> Report {
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().expect("a client");
     let url = up.url.clone();
     let mut ids = prepare(&client, &url, options.harms * 2).await;
-    let unloaded = harms(&client, &url, 0..options.harms, Duration::ZERO).await;
+    let unloaded = harms_one_by_one(&client, &url, 0..options.harms).await;
 
     let closed = flood::closed(&client, &url, "look", SENDERS, LOOK_S).await;
     let disk_per_s = (closed.accepted.len() as u64 / LOOK_S).max(1);
@@ -110,7 +111,7 @@ async fn overloaded(up: &Up, options: Options) -> Report {
     let apart = Duration::from_secs(options.seconds) / (options.harms as u32 + 1);
     let (flooded, overloaded) = tokio::join!(
         flood::open(&client, &url, "flood", disk_per_s * options.times, options.seconds),
-        harms(&client, &url, options.harms..options.harms * 2, apart),
+        harms_at_their_times(&client, &url, options.harms..options.harms * 2, apart),
     );
     let published_per_s = (flooded.sent as f64 / flooded.took_s) as u64;
     watching.abort();
@@ -153,14 +154,31 @@ struct Harm {
     refused: u64,
 }
 
-/// Tells a harm of each agent, one after the other and so far apart.
-async fn harms(client: &Client, url: &str, agents: std::ops::Range<usize>, apart: Duration) -> Vec<Harm> {
-    let mut answered = Vec::new();
+/// Tells a harm of each agent, each once the one before was answered.
+async fn harms_one_by_one(client: &Client, url: &str, agents: std::ops::Range<usize>) -> Vec<Harm> {
+    let mut harms = Vec::new();
     for number in agents {
-        sleep(apart).await;
-        answered.push(timeout(PATIENCE, harm(client, url, number)).await.expect("an order comes"));
+        harms.push(answered(client, url, number).await);
     }
-    answered
+    harms
+}
+
+/// Tells a harm of each agent, so far apart, whether or not the one before was answered: a harm that waits must not put off the
+/// next one until the flood is over.
+async fn harms_at_their_times(client: &Client, url: &str, agents: std::ops::Range<usize>, apart: Duration) -> Vec<Harm> {
+    let mut telling = JoinSet::new();
+    for (number, nth) in agents.zip(1..) {
+        let (client, url) = (client.clone(), url.to_owned());
+        telling.spawn(async move {
+            sleep(apart * nth).await;
+            answered(&client, &url, number).await
+        });
+    }
+    telling.join_all().await
+}
+
+async fn answered(client: &Client, url: &str, number: usize) -> Harm {
+    timeout(PATIENCE, harm(client, url, number)).await.expect("an order comes")
 }
 
 /// Tells a harm of an agent that serves a new version, and waits for the order that answers it.

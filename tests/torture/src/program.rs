@@ -16,7 +16,7 @@ use crate::ground::{PATIENCE, eventually, moment};
 /// Source of the facts by which a test knows how far rooms have come. Nobody is asked for them.
 pub const MARKS: &str = "/torture/marks";
 /// Partitions of a log that nobody asked for another number.
-const PARTITIONS: u32 = 4;
+pub const PARTITIONS: u32 = 4;
 /// How far ahead nothing may fall due: by then the program is stopped.
 const REST_S: i64 = 2;
 
@@ -53,6 +53,13 @@ pub fn reeve_path() -> PathBuf {
 /// A command line of `reeve`. What the environment sets for a Reeve is none of the test's.
 pub fn reeve(arguments: &[&str]) -> Command {
     cleaned(Command::new(reeve_path()), arguments)
+}
+
+/// A command line of a service that is a program of its own, beside `reeve`.
+pub fn service(name: &str) -> Command {
+    let path = reeve_path().with_file_name(format!("reeve-{name}"));
+    assert!(path.is_file(), "there is no service at {}: `cargo build --bins` builds them", path.display());
+    cleaned(Command::new(path), &[])
 }
 
 /// A command line of `reeve` that a shell prepares first: with limits, for one.
@@ -117,7 +124,7 @@ impl Up {
             self.said.push(line);
             let line = self.said.last().expect("it was just pushed");
             if let Some((_, url)) = line.split_once(" is up at ") {
-                self.url = url.trim().to_owned();
+                self.url = url.split_whitespace().next().unwrap_or_default().to_owned();
                 return true;
             }
         }
@@ -175,11 +182,16 @@ impl Up {
     /// Rooms say how they stand a few times a second, and not at once. So each partition gets a last fact first, and what a
     /// room said before it has folded that one does not count; nor does what it said when another room knew more.
     pub fn settle(&self) -> wire::Timestamp {
+        self.settle_with(&[&self.url])
+    }
+
+    /// The same of rooms that are processes of their own, each by its address; this is their gateway.
+    pub fn settle_with(&self, rooms: &[&str]) -> wire::Timestamp {
         let last = self.mark();
         eventually("rest", || {
-            let (_, told) = self.get("/readyz").expect("it answers");
             let now = reeve::fact::now();
-            is_at_rest(&told, &last, now).then_some(now)
+            let rests = |url: &&str| get(&format!("{url}/readyz")).is_ok_and(|(_, told)| is_at_rest(&told, &last, now));
+            rooms.iter().all(rests).then_some(now)
         })
     }
 

@@ -103,25 +103,33 @@ impl Read {
 
     /// Each of these facts stands there exactly once, as it was published, and nothing that nobody published.
     pub fn holds_once(&self, facts: &[Event]) {
+        assert_eq!(self.holds(facts), 0, "facts stand there more than once");
+    }
+
+    /// Each of these facts stands there as it was published, and nothing that nobody published. How many records only say again
+    /// what stands before them: two gateways may append the same fact at once, and then every room passes over the second.
+    pub fn holds(&self, facts: &[Event]) -> usize {
         let mut found: BTreeMap<(String, String), Vec<Record>> = BTreeMap::new();
         let is_published = |record: &Record| !record.source.as_str().starts_with("/reeve/") && record.source.as_str() != MARKS;
         for record in self.records().filter(is_published) {
             found.entry((record.source.to_string(), record.id.to_string())).or_default().push(record);
         }
         let partitions = self.0.len();
-        let mut missing = BTreeSet::new();
+        let (mut missing, mut repeats) = (BTreeSet::new(), 0);
         for fact in facts {
             let copies = if fact.body.kind().is_broadcast() { partitions } else { 1 };
             match found.remove(&(fact.source.to_string(), fact.id.to_string())) {
                 None => drop(missing.insert(fact.id.to_string())),
                 Some(there) => {
-                    assert_eq!(there.len(), copies, "{} of {} stands there {} times", fact.id, fact.source, there.len());
-                    there.iter().for_each(|record| assert_eq!(record.event.body, fact.body, "{} is what was published", fact.id));
+                    assert!(there.len() >= copies, "{} of {} stands on {} partitions", fact.id, fact.source, there.len());
+                    repeats += there.len() - copies;
+                    there.iter().for_each(|record| assert_eq!(record.event, *fact, "{} is what was published", fact.id));
                 }
             }
         }
         assert!(missing.is_empty(), "{} facts that were answered with 202 are gone: {missing:?}", missing.len());
         assert!(found.is_empty(), "there are facts that nobody published: {:?}", found.keys());
+        repeats
     }
 
     /// The oracle has nothing to object, and everything that fell due by `end` is decided.
@@ -144,10 +152,12 @@ pub fn told(by_kind: &BTreeMap<Kind, usize>) -> String {
 /// When it cannot be read to its end.
 pub fn read_all(log: &dyn Log, partition: Partition) -> Result<Vec<StoredRecord>, LogError> {
     let mut records: Vec<StoredRecord> = Vec::new();
-    let end = log.end(partition)?;
-    while Offset(records.len() as i64) < end {
-        let page = log.read(partition, Offset(records.len() as i64), PAGE_RECORDS)?;
-        assert!(!page.is_empty(), "partition {partition} ends at {end}, and has nothing after {}", records.len());
+    let (mut next, end) = (Offset(0), log.end(partition)?);
+    while next < end {
+        let page = log.read(partition, next, PAGE_RECORDS)?;
+        // Not each offset is a record's: a broker's marks and what was aborted have some, too.
+        let last = page.last().unwrap_or_else(|| panic!("partition {partition} ends at {end}, and has nothing from {next} on"));
+        next = last.offset.next();
         records.extend(page);
     }
     Ok(records)

@@ -17,7 +17,7 @@ const BATCH: &str = "application/cloudevents-batch+json";
 /// How long it waits before it tries again where nobody listens: long enough to leave the processor to whoever starts.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// An answer that takes longer will not come.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(6);
 
 /// It runs until everything was answered.
 pub struct Publisher {

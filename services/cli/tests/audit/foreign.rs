@@ -17,18 +17,11 @@ pub(crate) struct Reader(PathBuf);
 impl Reader {
     /// Installs it where it is not there yet. Without Python there is nobody to ask, which is said.
     pub(crate) fn prepared() -> Option<Self> {
-        if Command::new("python3").arg("--version").output().is_err() {
+        let python = kit::python::with(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign-reader"), &[PACKAGE]);
+        if python.is_none() {
             println!("SKIPPED: there is no python3, so no foreign reader was asked about the archive");
-            return None;
         }
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("foreign-reader");
-        let python = folder.join("bin/python");
-        let has = || Command::new(&python).args(["-c", "import duckdb"]).output().is_ok_and(|output| output.status.success());
-        if !has() {
-            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-            run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]));
-        }
-        Some(Self(python))
+        python.map(Self)
     }
 
     /// Every row of the archive, partition by partition in order of offsets.

@@ -28,10 +28,18 @@ impl Up {
         Self::start_in(TempDir::new().expect("a folder"), arguments)
     }
 
+    pub(crate) fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::begin(TempDir::new().expect("a folder"), arguments, variables)
+    }
+
     pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::begin(folder, arguments, &[])
+    }
+
+    fn begin(folder: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let listen = if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] };
         let arguments = [&["up", "--data", text(folder.path())], listen, arguments].concat();
-        let mut child = command(&arguments, &[]).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the command starts");
+        let mut child = command(&arguments, variables).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().expect("the command starts");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let url = url_of(&mut out);
         let reader = std::thread::spawn(move || drop(out.read_to_end(&mut Vec::new())));
@@ -87,7 +95,12 @@ pub(crate) fn exit_of(arguments: &[&str], variables: &[(&str, &str)]) -> i32 {
 fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reeve"));
     // What the environment of whoever runs the tests says is not what is tested.
-    command.env_remove("REEVE_URL").env_remove("REEVE_AUTHOR").env_remove("REEVE_KEY").env_remove("REEVE_LOG_PATH");
+    command
+        .env_remove("REEVE_URL")
+        .env_remove("REEVE_AUTHOR")
+        .env_remove("REEVE_KEY")
+        .env_remove("REEVE_LOG_PATH")
+        .env_remove("REEVE_KAFKA_DIR");
     command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
     command
 }

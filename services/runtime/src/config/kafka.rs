@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_NAMESPACE, KAFKA_PROPERTIES, LOG_TOPIC, Reading, topic};
-use crate::log::kafka::KafkaOptions;
+use super::{
+    Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_PROPERTIES, LOG_TOPIC, Reading, topic,
+};
+use crate::log::kafka::{GroupProtocol, KafkaOptions};
 
 /// Letters of a namespace: groups and producers have room for more behind it.
 const NAMESPACE_LETTERS_MAX: usize = 100;
@@ -18,6 +20,7 @@ pub(super) fn options(read: &mut Reading<'_>) -> KafkaOptions {
     let mut options = KafkaOptions::new(&brokers, &topic);
     options.namespace = read.one_of(&KAFKA_NAMESPACE, namespace).unwrap_or_default();
     options.clock_skew_max = Duration::from_millis(read.number(&KAFKA_CLOCK_SKEW_MS, 0, 10_000));
+    options.group_protocol = read.one_of(&KAFKA_GROUP_PROTOCOL, GroupProtocol::parse).unwrap_or_default();
     options.settings = properties(read);
     for owned in options.refused() {
         let (path, _) = read.layers.value(&KAFKA_PROPERTIES);
@@ -88,10 +91,16 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         writeln!(file, "acks=1\nsasl.password hunter2\nssl.ca.location=/a\nssl.ca.location=/b").expect("written");
         let path = file.path().display().to_string();
-        let given = [("kafka.brokers", "one"), ("kafka.properties", path.as_str()), ("kafka.namespace", "a b"), ("log.topic", "a topic")];
+        let given = [
+            ("kafka.brokers", "one"),
+            ("kafka.properties", path.as_str()),
+            ("kafka.namespace", "a b"),
+            ("log.topic", "a topic"),
+            ("kafka.group_protocol", "new"),
+        ];
         let ConfigError(faults) = Config::of(&layers(&given)).expect_err("nothing of it is in order");
         let told = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        assert_eq!(faults.len(), 6, "{told}");
+        assert_eq!(faults.len(), 7, "{told}");
         for part in
             ["`acks` cannot be set", "line 2 is no", "line 4 sets `ssl.ca.location` again", "`kafka.brokers` is `one`", "`kafka.namespace`"]
         {

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::{Fault, Key};
+use crate::failpoints;
 
 /// Longest wrong name for which a right one is looked for.
 const HINT_DISTANCE_MAX: usize = 3;
@@ -62,7 +63,8 @@ impl Layers {
     /// Adds environment variables: all that begin with `REEVE_`, but for `others`, which are read elsewhere.
     pub fn variables(&mut self, variables: impl IntoIterator<Item = (String, String)>, others: &[&str]) {
         for (name, text) in variables {
-            let ours = name.starts_with("REEVE_") && !others.contains(&name.as_str());
+            let read_elsewhere = others.contains(&name.as_str()) || failpoints::variable() == Some(name.as_str());
+            let ours = name.starts_with("REEVE_") && !read_elsewhere;
             let known = Key::ALL.iter().find(|key| key.variable() == name);
             match known {
                 Some(key) => self.set(key, text, name, Layer::Variable),

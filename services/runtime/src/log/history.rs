@@ -4,6 +4,7 @@
 //! tail --json` prints it, in order of append; its own bytes stand beside that as the extension `raw` (the record's CBOR,
 //! in base64), because a decision is judged by its bytes.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 
 use base64::Engine;
@@ -96,10 +97,19 @@ impl About {
 // === impl History ===
 
 impl History {
-    /// A history of these records, which are put into their order of append.
+    /// A history of these records, which are put into their order of append. Within a partition that is the order of offsets,
+    /// also where brokers' clocks differ and dates step back: there a record counts as dated like the latest before it.
     pub fn new(about: About, mut records: Vec<StoredRecord>) -> Self {
-        records.sort_by_key(|record| (record.appended, record.partition, record.offset));
-        Self { about, records }
+        records.sort_by_key(|record| (record.partition, record.offset));
+        let mut latest: BTreeMap<Partition, Timestamp> = BTreeMap::new();
+        let dated = records.into_iter().map(|record| {
+            let latest = latest.entry(record.partition).or_insert(record.appended);
+            *latest = record.appended.max(*latest);
+            (*latest, record)
+        });
+        let mut dated: Vec<(Timestamp, StoredRecord)> = dated.collect();
+        dated.sort_by_key(|(date, record)| (*date, record.partition, record.offset));
+        Self { about, records: dated.into_iter().map(|(_, record)| record).collect() }
     }
 
     /// Writes it down.
@@ -180,6 +190,19 @@ mod tests {
     fn a_history_is_read_as_it_was_written_bytes_and_all() {
         let history = two_records();
         assert_eq!(History::read(written(&history).as_bytes()).expect("what was written can be read"), history);
+    }
+
+    #[test]
+    fn records_of_a_partition_keep_their_order_where_dates_step_back() {
+        let History { about, records } = two_records();
+        let at =
+            |offset: i64, second: i64| StoredRecord { offset: Offset(offset), appended: Timestamp(0).plus_s(second), ..records[0].clone() };
+        let beside = StoredRecord { appended: Timestamp(0).plus_s(2), ..records[1].clone() };
+        let history = History::new(about, vec![at(5, 3), beside, at(4, 1), at(6, 2)]);
+        let order: Vec<_> = history.records.iter().map(|record| (record.partition.0, record.offset.0)).collect();
+        let other = (records[1].partition.0, records[1].offset.0);
+        assert_eq!(order, [(records[0].partition.0, 4), other, (records[0].partition.0, 5), (records[0].partition.0, 6)]);
+        assert_eq!(History::read(written(&history).as_bytes()).expect("it is whole"), history);
     }
 
     #[test]

@@ -34,10 +34,10 @@ pub trait Log: Send + Sync {
     /// later is dated before it, but for transactions in flight.
     fn now(&self) -> Timestamp;
 
-    /// Whether what can be read later is never dated before what could be read earlier, on whatever partition. Brokers date
-    /// each partition for itself: there only [`now`](Self::now) tells what is settled.
-    fn dates_in_order(&self) -> bool {
-        true
+    /// How far before a record that could be read earlier one that can be read later may be dated, in microseconds, on whatever
+    /// partition. Brokers date by clocks of their own: with them only what lies further back than this is settled.
+    fn clock_skew_us(&self) -> i64 {
+        0
     }
 
     /// Joins `group` as `member`. The first poll that hands out partitions is an [`Polled::Assigned`].

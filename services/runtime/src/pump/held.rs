@@ -19,6 +19,8 @@ pub(super) struct Held<M: Machine> {
     pub(super) snapshot_at: Timestamp,
     /// Whether the store turned the last snapshot away.
     pub(super) turned_away: bool,
+    /// Where it stood when it was last seen to move, or to have nothing ahead of it, and when that was.
+    pub(super) moved: (Offset, Timestamp),
 }
 
 /// A restore under way.
@@ -41,6 +43,9 @@ pub struct PartitionStatus {
     pub high_watermark: Offset,
     /// Offsets between both.
     pub lag: i64,
+    /// For how long it has not moved although there is something ahead of it: a transaction that nobody ends holds it, or the log
+    /// takes none of its decisions.
+    pub stalled_s: f64,
     /// The frontier of the last asking.
     pub now: Timestamp,
     /// Decisions published and not yet folded.
@@ -95,13 +100,17 @@ impl<M: Machine> Held<M> {
         self.snapshot_at = now;
     }
 
-    pub(super) fn status(&self, partition: Partition, high_watermark: Offset) -> PartitionStatus {
+    pub(super) fn status(&mut self, partition: Partition, high_watermark: Offset, clock: Timestamp) -> PartitionStatus {
         let position = self.driver.position();
+        if position != self.moved.0 || position >= high_watermark {
+            self.moved = (position, clock);
+        }
         PartitionStatus {
             partition,
             position,
             high_watermark,
             lag: (high_watermark.0 - position.0).max(0),
+            stalled_s: clock.since_us(self.moved.1).max(0) as f64 / 1e6,
             now: self.driver.now(),
             in_flight: self.driver.in_flight(),
             next_due: self.driver.next_due(),

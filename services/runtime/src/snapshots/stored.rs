@@ -16,6 +16,7 @@ use wire::{Offset, Partition};
 
 use super::{Encode, SnapshotError, SnapshotPlace, SnapshotStore, dropped};
 use crate::facts::{Fact, SnapshotTold};
+use crate::failpoints::{self, Failpoint};
 
 /// Snapshots that wait to be written. More are refused: the next ones are as good.
 const WAITING_MAX: usize = 2;
@@ -142,7 +143,9 @@ async fn read(store: &dyn ObjectStore, place: &SnapshotPlace) -> Result<Vec<u8>,
 }
 
 async fn write(store: &dyn ObjectStore, place: &SnapshotPlace, bytes: Vec<u8>) -> Result<(), SnapshotError> {
+    failpoints::pass(Failpoint::SnapshotBefore);
     store.put(&path_of(place), bytes.into()).await.map_err(|error| store_fails(&error))?;
+    failpoints::pass(Failpoint::SnapshotAfter);
     for position in dropped(positions(store, place.service, place.partition).await?, place.position) {
         let old = SnapshotPlace { position, ..place.clone() };
         store.delete(&path_of(&old)).await.map_err(|error| store_fails(&error))?;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use machine::{Agenda, Debt, Ledger, Machine, Standing};
 use runtime::Coded;
 use runtime::errors::Fate;
-use runtime::log::memory::{FaultPlan, MemoryLog, MemoryOptions};
-use runtime::log::{Addressed, Log};
+use runtime::log::memory::{CommitFault, FaultPlan, MemoryLog, MemoryOptions};
+use runtime::log::{Addressed, CommitError, Log, Polled, Transaction};
 use runtime::pump::{Pump, PumpOptions, Step};
 use serde::{Deserialize, Serialize};
 use wire::partitioner::partition_of;
@@ -228,6 +228,24 @@ impl World {
         self.log
             .publish_unchecked(vec![Addressed { partition: Partition(partition), record: event.to_raw() }])
             .expect("the partition exists");
+    }
+
+    /// Somebody of another group begins a transaction on the first partition and is gone.
+    pub(crate) fn leave_a_transaction_open(&mut self, who: &str) {
+        let mut consumer = self.log.consumer("others", who).expect("the log is there");
+        while !matches!(consumer.poll(1), Ok(Polled::Assigned(_))) {}
+        let mut producer = self.log.producer(who).expect("the log is there");
+        self.log.fail_next_commit(who, CommitFault::CrashBeforeCommit);
+        self.said += 1;
+        let record = Event { key: agent(Partition(0), self.log.partitions()), ..fact(self.said, 0, "none", harm("tests")) }.to_raw();
+        let records = vec![Addressed { partition: Partition(0), record }];
+        let left = producer.commit(Transaction { records, offsets: Vec::new(), membership: consumer.membership() });
+        assert!(matches!(left, Err(CommitError::Unknown { .. })), "{left:?}");
+    }
+
+    /// Lets so many seconds pass.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.log.set_now(self.log.now().plus_s(seconds));
     }
 
     /// Every incident on the log, by partition and offset.

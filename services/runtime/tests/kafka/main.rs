@@ -9,11 +9,33 @@ use std::sync::{Arc, Once};
 use runtime::log::Log;
 use runtime::log::contract::fixtures::{restore, transaction, until};
 use runtime::log::contract::{PARTITIONS, Pending, Subject};
+use runtime::log::kafka::demands::findings;
 use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
 use wire::Timestamp;
 
+mod holes;
+mod proxy;
+
 mod contract {
     runtime::log_contract!(super::OnKafka::new, super::is_there);
+}
+
+#[test]
+fn a_topic_that_was_made_here_is_told_as_it_is_and_lacks_nothing_but_copies() {
+    if !is_there() {
+        return;
+    }
+    let options = OnKafka::make().options.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let standing = runtime.block_on(topics::look(&options)).expect("the broker answers").expect("the topic is there");
+    assert_eq!((standing.partitions, standing.replicas, standing.brokers.len()), (PARTITIONS, 1, 1));
+    let found = findings(&standing);
+    assert_eq!(found.iter().map(|finding| finding.setting).collect::<Vec<_>>(), ["replicas"], "{found:?}");
+    let is_new = runtime.block_on(topics::create(&options, PARTITIONS + 1, 1)).expect("the broker answers");
+    assert!(!is_new, "it stays as it is");
+    let nowhere = KafkaOptions::new(&options.brokers, "nowhere");
+    assert_eq!(runtime.block_on(topics::look(&nowhere)).expect("the broker answers"), None);
+    assert_eq!(runtime.block_on(topics::look(&nowhere)).expect("the broker answers"), None, "asking made none");
 }
 
 /// A topic of its own on the broker, with groups and producers of its own.

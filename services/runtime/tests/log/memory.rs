@@ -234,7 +234,9 @@ fn in_any_weather_everything_is_done_exactly_once() {
         assert_eq!((all, done.len()), (FACTS, FACTS), "seed {seed}: {:?}", log.fault_counts());
         log.fault_counts().iter().for_each(|(name, count)| *struck.entry(name).or_insert(0) += count);
     }
-    let never: Vec<_> = struck.iter().filter(|(name, count)| **count == 0 && **name != "duplicated").collect();
+    // Nobody publishes unchecked here, and all clocks agree.
+    let not_here = ["duplicated", "dated_back"];
+    let never: Vec<_> = struck.iter().filter(|(name, count)| **count == 0 && !not_here.contains(name)).collect();
     assert!(never.is_empty(), "these never struck: {never:?} of {struck:?}");
 }
 

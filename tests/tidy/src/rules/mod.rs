@@ -7,6 +7,7 @@ mod pages;
 mod purity;
 mod rooms;
 mod runbooks;
+mod verbs;
 mod vocabulary;
 
 use std::fmt;
@@ -40,6 +41,7 @@ const RULES: &[Rule] = &[
     runbooks::check,
     metrics::check,
     pages::check,
+    verbs::check,
     leftovers,
 ];
 

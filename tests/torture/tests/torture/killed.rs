@@ -14,10 +14,10 @@ use torture::publisher::Publisher;
 use wire::Event;
 
 /// Facts that may be published in one life, at most: so that the facts last for all lives.
-const FACTS_OF_A_LIFE_MAX: u64 = 240;
+pub(crate) const FACTS_OF_A_LIFE_MAX: u64 = 240;
 /// Facts of one request, and requests at once.
-const BATCH: usize = 12;
-const SENDERS: usize = 6;
+pub(crate) const BATCH: usize = 12;
+pub(crate) const SENDERS: usize = 6;
 /// The longest that a start takes, as far as the dice know: a kill that comes later meets a Reeve that is up.
 const START_MAX_MS: u64 = 150;
 /// The longest that a drain takes, as far as the dice know.
@@ -119,7 +119,7 @@ fn an_import_that_is_told_again_after_every_kill_is_whole_in_the_end() {
 }
 
 /// Recorded sessions and generated lives, mixed as they would come.
-fn corpus(dice: &mut Dice, count: usize) -> Vec<Event> {
+pub(crate) fn corpus(dice: &mut Dice, count: usize) -> Vec<Event> {
     let recorded = facts::recorded();
     let lived = facts::lived(dice, count);
     let mut facts = Vec::with_capacity(lived.len() + recorded.len());
@@ -166,7 +166,7 @@ fn live_and_die(data: &Path, phase: Phase, publisher: &Publisher, dice: &mut Dic
 }
 
 /// Waits until so many facts were answered; whether there were so many left.
-fn published(publisher: &Publisher, facts: u64) -> bool {
+pub(crate) fn published(publisher: &Publisher, facts: u64) -> bool {
     eventually("facts", || (publisher.acknowledged() >= facts || publisher.is_done()).then_some(()));
     !publisher.is_done()
 }

@@ -43,10 +43,16 @@ pub fn a_commit_without_membership_is_refused(subject: &mut impl Subject) {
 pub fn a_commit_of_an_expired_member_is_fenced(subject: &mut impl Subject) {
     let log = subject.log();
     let zombie = join(&*log, "rooms", "a");
-    let mut producer = log.producer("room-0").expect("a producer");
     subject.expire("rooms", "a");
-    let fenced = producer.commit(transaction(&*zombie, vec![to(0, fact("d", "decided"))], &[(0, 1)]));
-    assert!(matches!(fenced, Err(CommitError::Fenced { .. })), "{fenced:?}");
+    until("a commit that nothing else stops was not fenced", || {
+        let mut producer = log.producer("room-0").expect("a producer");
+        match producer.commit(transaction(&*zombie, vec![to(0, fact("d", "decided"))], &[(0, 1)])) {
+            Err(CommitError::Fenced { .. }) => Some(()),
+            // Brokers may give a transaction up before they look at who commits it, when they are slow.
+            Err(CommitError::Aborted { .. }) => None,
+            other => panic!("nothing of an expired member's may be committed: {other:?}"),
+        }
+    });
     assert_nothing_stands(&*log);
 }
 

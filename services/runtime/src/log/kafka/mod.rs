@@ -5,6 +5,7 @@
 
 mod appender;
 mod browser;
+pub mod demands;
 mod member;
 mod native;
 mod patience;
@@ -30,7 +31,7 @@ use self::tail::Tail;
 use super::embedded::Clock;
 use super::{Addressed, AppendError, Appended, Consumer, Extent, Log, LogError, Producer, locked, no_partition};
 
-pub use self::settings::{KafkaOptions, OWNED, Owned};
+pub use self::settings::{GroupProtocol, KafkaOptions, OWNED, Owned};
 pub use self::tail::IDS_MAX;
 
 /// How long a question to the brokers may take.
@@ -126,8 +127,9 @@ impl Log for KafkaLog {
         self.inner.now()
     }
 
-    fn dates_in_order(&self) -> bool {
-        false
+    fn clock_skew_us(&self) -> i64 {
+        // Where all clocks agree, they still date each partition by itself.
+        self.inner.skew_us().max(US_PER_MS)
     }
 
     fn consumer(&self, group: &str, member: &str) -> Result<Box<dyn Consumer>, LogError> {
@@ -162,9 +164,12 @@ impl Inner {
     /// What the broker that is furthest behind would date an append at the earliest: its clock may lie behind ours, and it
     /// counts whole milliseconds.
     fn now(&self) -> Timestamp {
-        let skew_us = i64::try_from(self.options.clock_skew_max.as_micros()).unwrap_or(i64::MAX);
-        let earliest = Clock::Wall.now().0.saturating_sub(skew_us);
+        let earliest = Clock::Wall.now().0.saturating_sub(self.skew_us());
         Timestamp(earliest - earliest.rem_euclid(US_PER_MS))
+    }
+
+    fn skew_us(&self) -> i64 {
+        i64::try_from(self.options.clock_skew_max.as_micros()).unwrap_or(i64::MAX)
     }
 
     fn extent(&self, partition: Partition) -> Result<Extent, LogError> {

@@ -20,6 +20,7 @@ use super::member::kafka_partition;
 use super::native::{self, TransactionError};
 use super::settings::TRANSACTION_TIMEOUT;
 use super::{Inner, unavailable};
+use crate::failpoints::{self, Failpoint};
 use crate::log::{Addressed, CommitError, LogError, Producer, Transaction, locked, no_partition};
 
 /// How long delivery reports may stay away once everything was flushed.
@@ -63,14 +64,22 @@ impl Publisher {
         let membership = transaction.membership.as_ref().ok_or(CommitError::NoMembership)?;
         let offsets = self.offsets(&transaction.offsets)?;
         // Nothing below says `Unknown` before the commit itself was sent: without it the brokers commit nothing.
+        failpoints::pass(Failpoint::BeginBefore);
         self.producer.begin_transaction().map_err(|error| CommitError::Aborted { reason: error.to_string() })?;
+        failpoints::pass(Failpoint::BeginAfter);
         let deliveries = Deliveries::of(transaction.records.len());
         for (place, addressed) in transaction.records.iter().enumerate() {
+            failpoints::pass(Failpoint::ProduceBefore);
             send(&self.producer, &self.inner.options.topic, addressed, deliveries.receipt(place))
                 .map_err(|error| CommitError::Aborted { reason: error.to_string() })?;
+            failpoints::pass(Failpoint::ProduceAfter);
         }
-        native::send_offsets(&self.producer, &offsets, membership, TRANSACTION_TIMEOUT).map_err(not_committed)?;
-        native::commit(&self.producer, TRANSACTION_TIMEOUT).map_err(|error| perhaps_committed(error, &deliveries))?;
+        failpoints::pass(Failpoint::OffsetsBefore);
+        native::send_offsets(&self.producer, &offsets, membership, TRANSACTION_TIMEOUT)
+            .map_err(|error| not_committed(&error, &deliveries))?;
+        failpoints::pass(Failpoint::CommitBefore);
+        native::commit(&self.producer, TRANSACTION_TIMEOUT).map_err(|error| perhaps_committed(&error, &deliveries))?;
+        failpoints::pass(Failpoint::CommitAfter);
         let told = deliveries.wait(REPORTS_WITHIN);
         let delivered: Result<Vec<Offset>, _> =
             told.into_iter().map(|told| told.unwrap_or(Err(RDKafkaErrorCode::OperationTimedOut))).collect();
@@ -103,15 +112,20 @@ impl Producer for Publisher {
     }
 }
 
-/// The commit was not sent.
-fn not_committed(error: TransactionError) -> CommitError {
-    let reason = error.to_string();
+/// The commit was not sent. Where a record failed before, the client says of all that follows only that the transaction is no
+/// longer one: then the record's own reason is told with it.
+fn not_committed(error: &TransactionError, deliveries: &Deliveries) -> CommitError {
+    let record = deliveries.failure().map(|code| format!("; a record was not delivered: {code}")).unwrap_or_default();
+    let reason = format!("{error}{record}");
     if error.is_fenced() { CommitError::Fenced { reason } } else { CommitError::Aborted { reason } }
 }
 
 /// The commit may have been sent, and is flushed before it is: a record that was not delivered tells that it was not.
-fn perhaps_committed(error: TransactionError, deliveries: &Deliveries) -> CommitError {
-    if deliveries.any_failed() { not_committed(error) } else { CommitError::Unknown { reason: error.to_string() } }
+fn perhaps_committed(error: &TransactionError, deliveries: &Deliveries) -> CommitError {
+    match deliveries.failure() {
+        Some(_) => not_committed(error, deliveries),
+        None => CommitError::Unknown { reason: error.to_string() },
+    }
 }
 
 // === impl TransactionError ===
@@ -176,8 +190,9 @@ impl Deliveries {
         all.unwrap_or_else(std::sync::PoisonError::into_inner).0.clone()
     }
 
-    fn any_failed(&self) -> bool {
-        locked(&self.told).iter().any(|told| matches!(told, Some(Err(_))))
+    /// Why the first record that was not delivered was not, as far as that is known by now.
+    fn failure(&self) -> Option<RDKafkaErrorCode> {
+        locked(&self.told).iter().find_map(|told| told.and_then(Result::err))
     }
 
     fn tell(&self, place: usize, told: Result<Offset, RDKafkaErrorCode>) {

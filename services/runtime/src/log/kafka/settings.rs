@@ -18,6 +18,18 @@ pub struct KafkaOptions {
     pub namespace: String,
     /// How far the clocks of brokers and rooms may lie apart, at most: silence is judged this much later.
     pub clock_skew_max: Duration,
+    /// How the members of a group agree on who reads what.
+    pub group_protocol: GroupProtocol,
+}
+
+/// How the members of a group agree on who reads what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// Among themselves, by the cooperative-sticky assignor.
+    #[default]
+    Classic,
+    /// The broker says (KIP-848). How long a session lasts is then the broker's setting as well.
+    Consumer,
 }
 
 /// A setting that cannot be passed through.
@@ -33,10 +45,9 @@ pub struct Owned {
 /// both has lost its place (DESIGN 5, PITFALLS P29).
 pub(super) const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(4);
-const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
-/// The largest record: a value, and key and headers with it. As text, it is both the client's limit and the topic's.
-pub(super) const RECORD_BYTES_MAX: &str = "2097152";
-const _: () = assert!(2 * wire::limits::VALUE_BYTES_MAX == 2_097_152);
+pub(super) const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
+/// The largest record: a value, and key and headers with it. It is both the client's limit and the topic's.
+pub(super) const RECORD_BYTES_MAX: usize = 2 * wire::limits::VALUE_BYTES_MAX;
 /// How long an append may wait for the brokers.
 pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -81,6 +92,19 @@ const fn owned(name: &'static str, reason: &'static str) -> Owned {
     Owned { name, reason }
 }
 
+// === impl GroupProtocol ===
+
+impl GroupProtocol {
+    /// The protocol of this name, as Kafka's own `group.protocol` has it.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "classic" => Some(Self::Classic),
+            "consumer" => Some(Self::Consumer),
+            _ => None,
+        }
+    }
+}
+
 // === impl KafkaOptions ===
 
 impl KafkaOptions {
@@ -92,6 +116,7 @@ impl KafkaOptions {
             settings: BTreeMap::new(),
             namespace: String::new(),
             clock_skew_max: Duration::from_millis(50),
+            group_protocol: GroupProtocol::default(),
         }
     }
 
@@ -118,9 +143,14 @@ impl KafkaOptions {
     pub(super) fn member(&self, group: &str, member: &str) -> ClientConfig {
         let mut config = self.consumer(group, member);
         config.set("group.instance.id", member);
-        config.set("session.timeout.ms", millis(SESSION_TIMEOUT));
-        config.set("heartbeat.interval.ms", "2000");
-        config.set("partition.assignment.strategy", "cooperative-sticky");
+        match self.group_protocol {
+            GroupProtocol::Classic => {
+                config.set("session.timeout.ms", millis(SESSION_TIMEOUT));
+                config.set("heartbeat.interval.ms", "2000");
+                config.set("partition.assignment.strategy", "cooperative-sticky");
+            }
+            GroupProtocol::Consumer => drop(config.set("group.protocol", "consumer")),
+        }
         // Should it ever fetch before it is paused: as little as there is.
         config.set("queued.max.messages.kbytes", "1").set("queued.min.messages", "1").set("max.partition.fetch.bytes", "1");
         config
@@ -146,7 +176,8 @@ impl KafkaOptions {
 
     pub(super) fn transactional(&self, id: &str) -> ClientConfig {
         let mut config = self.producer();
-        config.set("transactional.id", format!("{}{id}", self.namespace));
+        let id = format!("{}{id}", self.namespace);
+        config.set("client.id", &id).set("transactional.id", &id);
         config.set("transaction.timeout.ms", millis(TRANSACTION_TIMEOUT));
         config.set("message.timeout.ms", millis(DELIVERY_TIMEOUT));
         config.set("retry.backoff.ms", "1").set("retry.backoff.max.ms", "1");
@@ -173,7 +204,7 @@ impl KafkaOptions {
     fn producer(&self) -> ClientConfig {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "0");
-        config.set("message.max.bytes", RECORD_BYTES_MAX);
+        config.set("message.max.bytes", RECORD_BYTES_MAX.to_string());
         config
     }
 }

@@ -1,34 +1,85 @@
-//! Makes the topic that Reeve lives on.
+//! Makes the topic that Reeve lives on, and looks at one that is there.
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use std::collections::BTreeMap;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::FromClientConfig;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::settings::RECORD_BYTES_MAX;
+use super::demands::{Settings, Standing, settings_of_new};
+use super::member::Quiet;
 use super::{ANSWER_WITHIN, KafkaOptions, unavailable};
 use crate::log::LogError;
 
-/// Settings that every topic of Reeve's has, whatever the cluster's defaults are: the broker's time is the time (PITFALLS
-/// P35), nothing is compacted away, and a record may be as large as the wire allows.
-pub const SETTINGS: &[(&str, &str)] =
-    &[("message.timestamp.type", "LogAppendTime"), ("cleanup.policy", "delete"), ("max.message.bytes", RECORD_BYTES_MAX)];
+type Admin = AdminClient<DefaultClientContext>;
 
-/// Makes the topic. Whether it was not there before.
+/// Makes the topic, with what Reeve demands of it. Whether it was not there before.
 ///
 /// # Errors
 /// [`LogError::Unavailable`] when the brokers do not answer or refuse it.
 pub async fn create(options: &KafkaOptions, partitions: u32, replicas: u32) -> Result<bool, LogError> {
-    let admin = AdminClient::<DefaultClientContext>::from_config(&options.client()).map_err(unavailable)?;
+    let admin = Admin::from_config(&options.client()).map_err(unavailable)?;
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let topic = NewTopic::new(&options.topic, count(partitions), TopicReplication::Fixed(count(replicas)));
-    let topic = SETTINGS.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
-    let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN)).request_timeout(Some(ANSWER_WITHIN));
-    let told = admin.create_topics(&[topic], &options).await.map_err(unavailable)?;
+    let settings = settings_of_new(replicas);
+    let topic = settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
+    let told = admin.create_topics(&[topic], &patience()).await.map_err(unavailable)?;
     match told.into_iter().next() {
         Some(Ok(_)) => Ok(true),
         Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
         Some(Err((topic, code))) => Err(unavailable(format!("topic {topic} cannot be made: {code}"))),
         None => Err(unavailable("no answer about the topic")),
     }
+}
+
+/// How many brokers the cluster has now.
+///
+/// # Errors
+/// [`LogError::Unavailable`] when none of them answers.
+pub fn brokers(options: &KafkaOptions) -> Result<u32, LogError> {
+    let metadata = onlooker(options)?.fetch_metadata(Some(&options.topic), ANSWER_WITHIN).map_err(unavailable)?;
+    Ok(u32::try_from(metadata.brokers().len()).unwrap_or(u32::MAX))
+}
+
+/// The topic as it stands; `None` where there is none.
+///
+/// # Errors
+/// [`LogError::Unavailable`] when the brokers do not answer, or do not tell of the topic.
+pub async fn look(options: &KafkaOptions) -> Result<Option<Standing>, LogError> {
+    let metadata = onlooker(options)?.fetch_metadata(Some(&options.topic), ANSWER_WITHIN).map_err(unavailable)?;
+    let partitions = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
+    if partitions.is_empty() {
+        return Ok(None);
+    }
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let replicas = partitions.iter().map(|partition| count(partition.replicas().len())).min().unwrap_or(0);
+    let in_sync = partitions.iter().map(|partition| count(partition.isr().len())).min().unwrap_or(0);
+    let admin = Admin::from_config(&options.client()).map_err(unavailable)?;
+    let topic = settings(&admin, &ResourceSpecifier::Topic(&options.topic)).await?;
+    let topic = topic.map_err(|reason| unavailable(format!("the settings of {} are not told: {reason}", options.topic)))?;
+    let mut brokers = BTreeMap::new();
+    // One by one: each broker is asked about itself.
+    for broker in metadata.brokers() {
+        brokers.insert(broker.id(), settings(&admin, &ResourceSpecifier::Broker(broker.id())).await?);
+    }
+    Ok(Some(Standing { partitions: count(partitions.len()), replicas, in_sync, topic, brokers }))
+}
+
+/// What one of them is set to, or why that is not told.
+async fn settings(admin: &Admin, of: &ResourceSpecifier<'_>) -> Result<Result<Settings, String>, LogError> {
+    let told = admin.describe_configs([of], &patience()).await.map_err(unavailable)?;
+    let named = |told: ConfigResource| told.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect();
+    let told = told.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::OperationTimedOut));
+    Ok(told.map(named).map_err(|code| code.to_string()))
+}
+
+/// Asks without making a topic by asking for it, as a producer would.
+fn onlooker(options: &KafkaOptions) -> Result<BaseConsumer<Quiet>, LogError> {
+    BaseConsumer::from_config_and_context(&options.onlooker(), Quiet).map_err(unavailable)
+}
+
+fn patience() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN)).request_timeout(Some(ANSWER_WITHIN))
 }

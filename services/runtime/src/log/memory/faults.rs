@@ -68,6 +68,8 @@ fault_counts! {
     stalled
     /// As [`FaultPlan::duplicated`].
     duplicated
+    /// Records dated before the one that stands before them, by a broker whose clock lies behind.
+    dated_back
     /// Commits refused because their producer or member had a successor.
     zombie_refused
     /// Transactions that stayed open and were committed late.
@@ -144,6 +146,11 @@ impl Dice {
     /// A number from 1 to `max`.
     pub(super) fn up_to(&mut self, max: u32) -> u32 {
         self.rng.random_range(1..=max.max(1))
+    }
+
+    /// A number from 0 to `max`; nothing is drawn where there is no choice.
+    pub(super) fn up_to_us(&mut self, max: i64) -> i64 {
+        if max > 0 { self.rng.random_range(0..=max) } else { 0 }
     }
 
     /// What becomes of the next commit, counted, and after how many questions what it delays arrives. What was ordered

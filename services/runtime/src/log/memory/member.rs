@@ -80,7 +80,7 @@ impl Consumer for Reader {
     fn extent(&mut self, partition: Partition) -> Result<Extent, LogError> {
         let state = locked(&self.inner.state);
         let high_watermark = state.shelf(partition)?.high_watermark();
-        Ok(Extent { start: Offset(0), high_watermark, quiet_until: state.now })
+        Ok(Extent { start: Offset(0), high_watermark, quiet_until: state.quiet_until() })
     }
 
     fn membership(&self) -> Option<Membership> {

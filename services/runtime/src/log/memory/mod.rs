@@ -37,6 +37,9 @@ pub struct MemoryOptions {
     pub faults: FaultPlan,
     /// The time at the start.
     pub start: Timestamp,
+    /// How far the clocks of brokers lie behind the log's, at most, in microseconds: each append is dated by another one, so that
+    /// dates step back.
+    pub skew_us: i64,
 }
 
 /// A log that lives as long as it is held.
@@ -56,9 +59,10 @@ struct Inner {
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
-    /// One partition of `agent-events` in calm weather, at the beginning of 1970.
+    /// One partition of `agent-events` in calm weather, at the beginning of 1970, where all clocks agree.
     fn default() -> Self {
-        Self { topic: "agent-events".to_owned(), partitions: 1, seed: 0, faults: FaultPlan::default(), start: Timestamp(0) }
+        let (topic, start) = ("agent-events".to_owned(), Timestamp(0));
+        Self { topic, partitions: 1, seed: 0, faults: FaultPlan::default(), start, skew_us: 0 }
     }
 }
 
@@ -67,10 +71,15 @@ impl Default for MemoryOptions {
 impl MemoryLog {
     /// An empty log.
     pub fn new(options: MemoryOptions) -> Arc<Self> {
-        let state = State::new(options.partitions, options.seed, options.faults, options.start);
+        let state = State::new(&options);
         let coordinator = Arc::new(Coordinator::new(options.partitions));
         let inner = Inner { state: Mutex::new(state), changed: Condvar::new(), coordinator };
         Arc::new(Self { topic: options.topic, partitions: options.partitions, inner: Arc::new(inner) })
+    }
+
+    /// The clock by which appends are dated at the latest.
+    pub fn clock(&self) -> Timestamp {
+        locked(&self.inner.state).now
     }
 
     /// Moves the clock forward to `now`; it never goes back. A transaction that has been open for 5 s is undone.
@@ -179,7 +188,11 @@ impl Log for MemoryLog {
     }
 
     fn now(&self) -> Timestamp {
-        locked(&self.inner.state).now
+        locked(&self.inner.state).quiet_until()
+    }
+
+    fn clock_skew_us(&self) -> i64 {
+        locked(&self.inner.state).skew_us
     }
 
     fn consumer(&self, group: &str, member: &str) -> Result<Box<dyn Consumer>, LogError> {

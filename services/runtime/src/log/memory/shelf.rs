@@ -69,6 +69,11 @@ impl Shelf {
         Offset(self.entries.len() as i64)
     }
 
+    /// The date of the last entry, if there is one.
+    pub(super) fn last_dated(&self) -> Option<Timestamp> {
+        self.entries.last().map(|entry| entry.appended)
+    }
+
     /// Where reading committed ends: at the first undecided record, or earlier while stalled.
     pub(super) fn stable_end(&self) -> Offset {
         let undecided = self.open.first().copied().unwrap_or_else(|| self.high_watermark());

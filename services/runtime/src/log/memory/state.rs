@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use machine::mutants::{Mutant, broken};
 use wire::{Offset, Partition, Timestamp};
 
-use super::faults::{CommitFault, DELAY_QUESTIONS_MAX, Dice, FaultPlan};
+use super::MemoryOptions;
+use super::faults::{CommitFault, DELAY_QUESTIONS_MAX, Dice};
 use super::shelf::Shelf;
 use crate::log::coordinator::Coordinator;
 use crate::log::dedupe::{Known, Planned, UniqueKey, plan, unique_key};
@@ -17,6 +18,8 @@ const TRANSACTION_TIMEOUT_S: i64 = 5;
 /// Everything behind the log's one lock.
 pub(super) struct State {
     pub(super) now: Timestamp,
+    /// How far an append may be dated back.
+    pub(super) skew_us: i64,
     pub(super) shelves: Vec<Shelf>,
     pub(super) dice: Dice,
     /// Changes so far, for whoever waits.
@@ -53,17 +56,31 @@ enum Arrives {
 // === impl State: appends ===
 
 impl State {
-    pub(super) fn new(partitions: u32, seed: u64, plan: FaultPlan, start: Timestamp) -> Self {
+    pub(super) fn new(options: &MemoryOptions) -> Self {
         Self {
-            now: start,
-            shelves: (0..partitions).map(|_| Shelf::default()).collect(),
-            dice: Dice::new(seed, plan),
+            now: options.start,
+            skew_us: options.skew_us,
+            shelves: (0..options.partitions).map(|_| Shelf::default()).collect(),
+            dice: Dice::new(options.seed, options.faults),
             changes: 0,
             offsets: BTreeMap::new(),
             epochs: BTreeMap::new(),
             pending: BTreeMap::new(),
             keys: BTreeMap::new(),
         }
+    }
+
+    /// No append is dated before this from now on.
+    pub(super) fn quiet_until(&self) -> Timestamp {
+        Timestamp(self.now.0 - self.skew_us)
+    }
+
+    /// The date of the next append to this partition, by whichever broker's clock.
+    fn date(&mut self, partition: Partition) -> Timestamp {
+        let date = Timestamp(self.now.0 - self.dice.up_to_us(self.skew_us));
+        let last = self.shelves.get(partition.0 as usize).and_then(Shelf::last_dated);
+        self.dice.counts.dated_back += u64::from(last.is_some_and(|last| date < last));
+        date
     }
 
     pub(super) fn shelf(&self, partition: Partition) -> Result<&Shelf, LogError> {
@@ -84,8 +101,8 @@ impl State {
                 Planned::Stands(offset) => Appended { offset, repeated: true },
                 Planned::SameAs(place) => Appended { offset: appended[place].offset, repeated: true },
                 Planned::New(unique) => {
-                    let now = self.now;
-                    let offset = self.shelf_mut(partition)?.append(now, record);
+                    let date = self.date(partition);
+                    let offset = self.shelf_mut(partition)?.append(date, record);
                     self.keys.extend(unique.map(|(key, digest)| (key, Known { offset, digest })));
                     self.changes += 1;
                     Appended { offset, repeated: false }
@@ -98,18 +115,19 @@ impl State {
     /// Appends as a platform does that publishes by itself: nothing is compared with what stands.
     pub(super) fn publish_unchecked(&mut self, records: Vec<Addressed>) -> Result<Vec<Offset>, LogError> {
         self.check_partitions(&records)?;
-        let now = self.now;
         let mut again = Vec::new();
         let mut offsets = Vec::with_capacity(records.len());
         for Addressed { partition, record } in records {
             if self.dice.strikes(self.dice.plan.duplicated) {
                 again.push(Addressed { partition, record: record.clone() });
             }
-            offsets.push(self.shelf_mut(partition)?.append(now, record));
+            let date = self.date(partition);
+            offsets.push(self.shelf_mut(partition)?.append(date, record));
         }
         self.dice.counts.duplicated += again.len() as u64;
         for Addressed { partition, record } in again {
-            self.shelf_mut(partition)?.append(now, record);
+            let date = self.date(partition);
+            self.shelf_mut(partition)?.append(date, record);
         }
         self.changes += 1;
         Ok(offsets)
@@ -290,14 +308,19 @@ impl State {
     /// The records of a pending transaction arrive and stand open.
     fn land_produce(&mut self, id: &str) {
         let Some(pending) = self.pending.get_mut(id) else { return };
+        let mut landed = Vec::new();
         for Addressed { partition, record } in std::mem::take(&mut pending.on_the_way) {
+            let date = self.date(partition);
             // Whoever commits addressed partitions that exist: that was checked before.
             let Some(shelf) = self.shelves.get_mut(partition.0 as usize) else { continue };
             if let Some(key) = unique_key(partition, &record) {
                 let known = Known { offset: shelf.high_watermark(), digest: record.body_digest() };
                 self.keys.entry(key).or_insert(known);
             }
-            pending.landed.push((partition, shelf.append_open(self.now, record)));
+            landed.push((partition, shelf.append_open(date, record)));
+        }
+        if let Some(pending) = self.pending.get_mut(id) {
+            pending.landed.extend(landed);
         }
         self.changes += 1;
     }

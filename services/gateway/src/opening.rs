@@ -10,7 +10,7 @@ use wire::{AgentId, DoorOpened, Event, Offset, Partition, Timestamp};
 ///
 /// # Errors
 /// [`AppendError`] when the log cannot be read or written.
-pub(super) fn open(log: &dyn Log) -> Result<(), AppendError> {
+pub fn say(log: &dyn Log) -> Result<(), AppendError> {
     let Some(shut_since) = last_appended(log)? else { return Ok(()) };
     let opened = Event {
         key: AgentId::from("door"),

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""Publish facts straight to Reeve's topic, from Python: confluent-kafka carries them, fastavro encodes them.
+
+    pip install confluent-kafka fastavro
+    python examples/publish.py --brokers 127.0.0.1:9092 < facts.jsonl
+
+Each line is a CloudEvent as the gateway takes it over HTTP:
+
+    {"source": "/platforms/acme/agents/billing", "id": "1", "type": "io.reeve.session.started.v1",
+     "subject": "s-1", "time": "2026-03-01T12:00:00Z", "data": {"version": "v1"}}
+
+What a publisher has to get right is in `Publisher`: the framing, the headers, the key, and murmur2. Reeve reads the log
+afterwards and cannot send anybody an answer: what it cannot read it names in `record.refused` on the same topic.
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+from confluent_kafka import KafkaException, Producer
+from fastavro import parse_schema, schemaless_writer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+from io import BytesIO
+
+SCHEMAS = Path(__file__).resolve().parent.parent / "schemas" / "events"
+SINGLE_OBJECT = b"\xc3\x01"
+
+
+class Publisher:
+    """Facts in, records out: each acknowledged by every in-sync replica, or an error."""
+
+    def __init__(self, brokers: str, topic: str, schemas: Path = SCHEMAS, **settings: str) -> None:
+        self.topic = topic
+        self.schemas = schemas
+        self.known = {}
+        self.failed = []
+        self.producer = Producer({
+            "bootstrap.servers": brokers,
+            # Exactly once from here to the log, in order, acknowledged by every in-sync replica.
+            "enable.idempotence": True,
+            # The partitioner is part of the wire: librdkafka's own default is another one.
+            "partitioner": "murmur2",
+            "compression.type": "zstd",
+            "linger.ms": 5,
+            **settings,
+        })
+
+    def publish(self, event: dict) -> None:
+        """Hands one fact over. It is on the log once `close` has returned without an error."""
+        kind = event["type"].removeprefix("io.reeve.").removesuffix(".v1")
+        attributes = {name: event.get(name) for name in ("id", "source", "type", "time", "subject")}
+        headers = [("ce_specversion", "1.0"), ("content-type", "application/avro")]
+        headers += [(f"ce_{name}", value) for name, value in attributes.items() if value is not None]
+        self.producer.poll(0)
+        self.producer.produce(
+            self.topic, key=agent_of(event), value=self.framed(kind, event.get("data", {})), headers=headers, on_delivery=self.delivered
+        )
+
+    def framed(self, kind: str, data: dict) -> bytes:
+        """Avro's single-object encoding: marker, fingerprint of the schema, value."""
+        if kind not in self.known:
+            schema = json.loads((self.schemas / f"{kind}.avsc").read_text())
+            crc = bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+            self.known[kind] = (SINGLE_OBJECT + crc, parse_schema(schema, _write_hint=False))
+        framing, schema = self.known[kind]
+        value = BytesIO()
+        schemaless_writer(value, schema, data, strict_allow_default=True)
+        return framing + value.getvalue()
+
+    def delivered(self, error, record) -> None:
+        if error is not None:
+            self.failed.append(KafkaException(error))
+
+    def close(self) -> None:
+        """Waits until every fact stands on the log."""
+        left = self.producer.flush(30)
+        if self.failed:
+            raise self.failed[0]
+        if left:
+            raise TimeoutError(f"{left} facts were not acknowledged within 30 s")
+
+
+def agent_of(event: dict) -> str:
+    """The key: the agent's id, so that everything about an agent lies on one partition, in order."""
+    platform_and_agent = event["source"].split("/agents/", 1)
+    return event.get("partitionkey") or unquote(platform_and_agent[1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Publish facts to Reeve's topic.")
+    parser.add_argument("--brokers", required=True, help="host:port of some brokers, separated by commas")
+    parser.add_argument("--topic", default="agent-events")
+    arguments = parser.parse_args()
+    publisher = Publisher(arguments.brokers, arguments.topic)
+    count = 0
+    for line in filter(str.strip, sys.stdin):
+        publisher.publish(json.loads(line))
+        count += 1
+    publisher.close()
+    print(f"{count} facts stand on {arguments.topic}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+//! `reeve up` on a topic of Apache Kafka, ended and stopped where it hurts, and begun anew beside its own remains: an open
+//! transaction, members that have not expired, offsets that are undecided. What is left in the end is judged as on the
+//! embedded log: every fact once, every decision as the oracle has it.
+
+mod apart;
+mod brokers;
+mod failpoints;
+mod kills;
+mod rebalances;
+mod zombies;
+
+use std::path::Path;
+use std::process::Command;
+
+use machine::oracle::Judgement;
+use torture::kafka::KafkaTopic;
+use torture::program::{Up, up};
+use torture::publisher::Publisher;
+use wire::Event;
+
+/// `reeve up` on the topic.
+fn on(topic: &KafkaTopic, data: &Path) -> Command {
+    let mut command = up(data);
+    command.args(["--log", "kafka", "--brokers", topic.brokers()]).env("REEVE_LOG_TOPIC", topic.name());
+    command.env("REEVE_KAFKA_NAMESPACE", format!("{}.", topic.name()));
+    command
+}
+
+/// The last life, which nobody disturbs: everything is published and decided. Then the topic is judged.
+fn finish(topic: &KafkaTopic, data: &Path, facts: &[Event], publisher: Publisher) -> Judgement {
+    let (judgement, repeats) = finish_of_many(topic, data, facts, publisher);
+    assert_eq!(repeats, 0, "facts stand there more than once");
+    judgement
+}
+
+/// The same where several gateways may have appended a fact at once, and how many records only repeat another one.
+fn finish_of_many(topic: &KafkaTopic, data: &Path, facts: &[Event], publisher: Publisher) -> (Judgement, usize) {
+    let up = Up::start(&mut on(topic, data));
+    publisher.find(Some(&up.url));
+    publisher.grant_all();
+    publisher.join();
+    let end = up.settle();
+    up.interrupt();
+    let ended = up.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let log = topic.read();
+    let repeats = log.holds(facts);
+    (log.is_just(end), repeats)
+}
