@@ -169,6 +169,7 @@ mod tests {
             Box::new(metrics.decisions_published),
             Box::new(metrics.transactions),
             Box::new(metrics.consumer_lag),
+            Box::new(metrics.stalled),
             Box::new(metrics.last_folded),
             Box::new(metrics.restore_duration),
             Box::new(metrics.rebalances),
