@@ -33,8 +33,7 @@ run: build ## start Reeve with a small simulated fleet; one version goes bad and
 test: setup ## everything, part by part, each with its time
 	@./deploy/setup --tests
 	@$(PART) --begin
-	@$(PART) "build: command"            cargo build --package reeve
-	@$(PART) "build: services"           cargo build $(SERVICES)
+	@$(PART) "build: command, services"  cargo build --package reeve $(SERVICES)
 	@$(PART) "build: tests"              cargo test $(HOUSE) --no-run
 	@$(PART) "build: simulation"         cargo test --package sim --package runtime --no-run
 	@$(PART) "style"                     cargo test $(HOUSE) --test tidy
