@@ -6,7 +6,9 @@ use wire::{AgentId, DoorOpened, Event, Offset, Partition, Timestamp};
 
 /// Tells every partition that facts can be heard again. An empty log was never shut.
 ///
-/// It stands on the log before any room is restored, so that no room ever takes the time in between for silence.
+/// In `reeve up` it stands on the log before any room is restored, so that no room ever takes the time in between for silence.
+/// Rooms that are processes of their own have judged that time already; and where other gateways were open meanwhile, it
+/// excuses a silence that was one, since the last record.
 ///
 /// # Errors
 /// [`AppendError`] when the log cannot be read or written.

@@ -95,7 +95,8 @@ struct Turn {
     late_s: i64,
 }
 
-const TEXTS: [&str; 5] = [
+/// What customers write: praise, anger, a threat, a wish, and a question.
+pub const TEXTS: [&str; 5] = [
     "thank you, this is great",
     "this is terrible, I am furious",
     "I will call my lawyer",

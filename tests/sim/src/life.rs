@@ -3,7 +3,7 @@
 
 use kit::Teller;
 use kit::facts;
-use kit::lives::BIRTH;
+use kit::lives::{BIRTH, TEXTS};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use wire::{AccountabilityAssigned, Automation, Body, Event, Kind, Mode, Responsibility, Role, Timestamp};
@@ -17,14 +17,6 @@ pub const FACTS_MIN: usize = 200;
 pub(crate) const LATE_S_MIN: i64 = 3_600;
 /// And at most.
 const LATE_S_MAX: i64 = 6 * 3_600;
-/// What customers write, where their platform scores nothing.
-const TEXTS: [&str; 5] = [
-    "thank you, this is great",
-    "this is terrible, I am furious",
-    "I will call my lawyer",
-    "let me speak to a human being, please",
-    "where is my order",
-];
 
 /// A life in order of time.
 pub(crate) fn life(rng: &mut ChaCha8Rng) -> Vec<(Timestamp, Event)> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use torture::dice::{Dice, RngExt, dice, seed, tenth_or_whole};
@@ -62,7 +63,7 @@ fn a_reeve_that_is_killed_in_every_phase_of_an_import_loses_repeats_and_alters_n
     let taken = begun.elapsed();
     assert!(PHASES.iter().all(|phase| struck.contains_key(phase)), "a phase was never met: {struck:?}");
     let answers_lost = publisher.repeated();
-    let end = finish(data.path(), publisher);
+    let end = last_life(&mut up(data.path()), publisher);
 
     let log = Folder::at(data.path()).read();
     log.holds_once(&facts);
@@ -185,8 +186,8 @@ fn changed(folder: &Path, before: &[(PathBuf, u64)]) -> bool {
 }
 
 /// The last life: everything is published, decided and archived. A time at which nothing was due.
-fn finish(data: &Path, publisher: Publisher) -> wire::Timestamp {
-    let up = Up::start(&mut up(data));
+pub(crate) fn last_life(command: &mut Command, publisher: Publisher) -> wire::Timestamp {
+    let up = Up::start(command);
     publisher.find(Some(&up.url));
     publisher.grant_all();
     publisher.join();

@@ -14,9 +14,11 @@ use std::process::Command;
 
 use machine::oracle::Judgement;
 use torture::kafka::KafkaTopic;
-use torture::program::{Up, up};
+use torture::program::up;
 use torture::publisher::Publisher;
 use wire::Event;
+
+use crate::killed::last_life;
 
 /// `reeve up` on the topic.
 fn on(topic: &KafkaTopic, data: &Path) -> Command {
@@ -35,14 +37,7 @@ fn finish(topic: &KafkaTopic, data: &Path, facts: &[Event], publisher: Publisher
 
 /// The same where several gateways may have appended a fact at once, and how many records only repeat another one.
 fn finish_of_many(topic: &KafkaTopic, data: &Path, facts: &[Event], publisher: Publisher) -> (Judgement, usize) {
-    let up = Up::start(&mut on(topic, data));
-    publisher.find(Some(&up.url));
-    publisher.grant_all();
-    publisher.join();
-    let end = up.settle();
-    up.interrupt();
-    let ended = up.end();
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
+    let end = last_life(&mut on(topic, data), publisher);
     let log = topic.read();
     let repeats = log.holds(facts);
     (log.is_just(end), repeats)
