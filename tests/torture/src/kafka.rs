@@ -29,6 +29,7 @@ pub fn beside_a_cluster() -> Option<KafkaTopic> {
     on_brokers(3)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test is told where its broker is")]
 fn on_brokers(replicas: u32) -> Option<KafkaTopic> {
     let Some(brokers) = std::env::var("REEVE_KAFKA_BROKERS").ok().filter(|brokers| !brokers.is_empty()) else {
         say("SKIPPED: REEVE_KAFKA_BROKERS names no broker: what happens on Kafka is not seen by this test");

@@ -96,7 +96,6 @@ fn pass_on(mut client: TcpStream, broker: &str, holds: &Holds) {
     let _ = upstream.shutdown(Shutdown::Write);
 }
 
-#[expect(clippy::disallowed_methods, reason = "a request is held up in real time, for a real client to give up")]
 fn wait(how_long: Duration) {
     std::thread::sleep(how_long);
 }

@@ -30,7 +30,7 @@ fn services_that_are_processes_of_their_own_tell_and_decide_what_one_reeve_does(
     let urls: Vec<&str> = rooms.iter().map(|(url, _)| url.as_str()).collect();
     let end = gateway.settle_with(&urls);
     let figures = figures(&["--url", &gateway.url]);
-    for (_, up) in rooms.into_iter().map(|(url, up)| (url, up)).chain([(gateway.url.clone(), gateway)]) {
+    for (_, up) in rooms.into_iter().chain([(gateway.url.clone(), gateway)]) {
         up.interrupt();
         let ended = up.end();
         assert_eq!(ended.code, Some(0), "it drains: {}", ended.said);
