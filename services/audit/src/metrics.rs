@@ -8,13 +8,13 @@ use wire::{Offset, Partition};
 
 use crate::archive::Totals;
 
-/// Records on the log, by partition: offsets that it has given.
+/// Records on the log, by partition: those in the archive, and offsets that follow them.
 pub const RECORDS_ON_LOG: &str = "reeve_audit_records_on_log";
 /// Records in the archive that somebody can read, by partition, since the archive began.
 pub const RECORDS_STORED: &str = "reeve_audit_records_stored_total";
 /// Records in the archive that nobody can read, by partition, since the archive began.
 pub const RECORDS_REFUSED: &str = "reeve_audit_records_refused_total";
-/// Records on the log that are not in the archive yet, by partition.
+/// Offsets of the log that the archive does not reach yet, by partition.
 pub const LAG_RECORDS: &str = "reeve_audit_lag_records";
 /// Segments put down by this process.
 pub const SEGMENTS_WRITTEN: &str = "reeve_audit_segments_written_total";
@@ -58,11 +58,25 @@ pub(crate) fn archived(partition: Partition, counts: Totals) {
     METRICS.refused.with_label_values(&[&label]).inc_by(counts.refused);
 }
 
-/// The log ends there, and so much of it is in the archive.
-pub(crate) fn on_log(partition: Partition, end: Offset, archived: Totals) {
+/// The log ends there, and the archive holds so much, up to `next`. On Kafka markers take offsets too: what is behind the archive's
+/// last record and before the log's is no lag.
+pub(crate) fn on_log(partition: Partition, end: Offset, next: Offset, archived: Totals) {
     let label = partition.to_string();
-    METRICS.on_log.with_label_values(&[&label]).set(end.0);
-    METRICS.lag.with_label_values(&[&label]).set(end.0 - archived.sum() as i64);
+    let lag = (end.0 - next.0).max(0);
+    METRICS.on_log.with_label_values(&[&label]).set(archived.sum() as i64 + lag);
+    METRICS.lag.with_label_values(&[&label]).set(lag);
+}
+
+/// Another process writes the archive now: it has the figures.
+pub(crate) fn handed_over(partition: Partition) {
+    let label = partition.to_string();
+    // Whatever is not there was never told.
+    for counter in [&METRICS.stored, &METRICS.refused] {
+        counter.remove_label_values(&[&label]).ok();
+    }
+    for gauge in [&METRICS.on_log, &METRICS.lag] {
+        gauge.remove_label_values(&[&label]).ok();
+    }
 }
 
 // === impl Metrics ===
@@ -74,7 +88,7 @@ impl Metrics {
             on_log: kept(IntGaugeVec::new(Opts::new(RECORDS_ON_LOG, "Records on the log."), partition)),
             stored: kept(IntCounterVec::new(Opts::new(RECORDS_STORED, "Records in the archive that can be read."), partition)),
             refused: kept(IntCounterVec::new(Opts::new(RECORDS_REFUSED, "Records in the archive that nobody can read."), partition)),
-            lag: kept(IntGaugeVec::new(Opts::new(LAG_RECORDS, "Records on the log that are not in the archive yet."), partition)),
+            lag: kept(IntGaugeVec::new(Opts::new(LAG_RECORDS, "Offsets of the log that the archive does not reach yet."), partition)),
             segments: kept(IntCounter::new(SEGMENTS_WRITTEN, "Segments put down.")),
             bytes: kept(IntCounter::new(SEGMENT_BYTES, "Bytes of segments put down.")),
         }
@@ -96,7 +110,7 @@ mod tests {
         let fixture: Vec<_> = include_str!("../metrics.txt").lines().collect();
         assert_eq!(ALL, fixture, "change metrics.txt only with a dashboard change in hand");
         began(Partition(7), Totals { stored: 5, refused: 2 });
-        on_log(Partition(7), Offset(9), Totals { stored: 5, refused: 2 });
+        on_log(Partition(7), Offset(12), Offset(10), Totals { stored: 5, refused: 2 });
         written(10);
         let text = runtime::metrics::text();
         for line in [
@@ -108,5 +122,7 @@ mod tests {
             assert!(text.contains(line), "`{line}` is not in\n{text}");
         }
         assert!(ALL.iter().all(|name| text.contains(name)), "{text}");
+        handed_over(Partition(7));
+        assert!(!runtime::metrics::text().contains("{partition=\"7\"}"));
     }
 }

@@ -19,7 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   reeve audit check                           the log in ./data and its archive in ./data/archive
   reeve audit check --data /var/lib/reeve --archive /mnt/archive
-  reeve audit check --config reeve.toml       the folders of a `reeve up --config reeve.toml`
+  reeve audit check --config reeve.toml       the log, on Kafka too, and the folders of a `reeve up --config reeve.toml`
   reeve audit check --json | jq .findings
 
 Every segment is read back, held against its name, its SHA-256 and the log, row by row; then records are counted:
@@ -60,8 +60,8 @@ pub(crate) struct Args {
 /// What was looked at, and what it came to.
 #[derive(Debug, Serialize)]
 struct Checked {
-    /// Folder of the log.
-    log: PathBuf,
+    /// Folder of the log, or its topic and brokers.
+    log: String,
     /// Folder of the archive.
     archive: PathBuf,
     #[serde(flatten)]
@@ -75,14 +75,14 @@ impl Audit {
         let Self::Check(args) = self;
         let config = Config::of(&args.layers())?;
         let log = existing(&config.folder, &config.log)?;
-        let (path, folder) = (config.folder.clone(), config.archive.path.clone());
+        let (place, folder) = (place(&config), config.archive.path.clone());
         let archive = folder.clone();
         let bar = output::bar(0, "segments");
         let told = bar.clone();
         let checked = tokio::task::spawn_blocking(move || compare(&*log, &folder, &told)).await;
         bar.finish_and_clear();
         let report = checked.map_err(|error| Failure::internal(format!("the check broke off: {error}")))??;
-        let checked = Checked { log: path, archive, report };
+        let checked = Checked { log: place, archive, report };
         if args.json {
             output::json(&checked)?
         } else {
@@ -110,6 +110,14 @@ impl Args {
     }
 }
 
+/// Where the log is, in words.
+fn place(config: &Config) -> String {
+    match &config.log {
+        LogConfig::Embedded { .. } => config.folder.display().to_string(),
+        LogConfig::Kafka(options) => format!("topic {} at {}", options.topic, options.brokers),
+    }
+}
+
 /// The log that is there; none is begun.
 fn existing(folder: &Path, config: &LogConfig) -> Result<Arc<dyn Log>, Failure> {
     if matches!(config, LogConfig::Embedded { .. }) && !folder.join(LOG_FILE).exists() {
@@ -133,7 +141,7 @@ fn compare(log: &dyn Log, folder: &Path, bar: &ProgressBar) -> Result<Report, Fa
 
 fn tell(checked: &Checked) -> Result<(), Failure> {
     let Checked { log, archive, report } = checked;
-    output::line(format!("log      {}", log.display()))?;
+    output::line(format!("log      {log}"))?;
     output::line(format!("archive  {}", archive.display()))?;
     let mut table = output::table(["partition", "segments", "on the log", "stored", "refused", "told", "difference"]);
     for one in &report.partitions {

@@ -75,6 +75,12 @@ pub(crate) struct LagMeasured {
     pub(crate) stalled_s: f64,
 }
 
+/// A lease came to this process, or was taken from it.
+pub(crate) struct LeaseMoved {
+    pub(crate) lease: &'static str,
+    pub(crate) held: bool,
+}
+
 /// Something became of a snapshot.
 pub(crate) struct SnapshotTold<'a> {
     pub(crate) room: &'a str,
@@ -204,6 +210,14 @@ impl Fact for LagMeasured {
         let labels = [self.room, &self.partition.to_string()];
         metrics().consumer_lag.with_label_values(&labels).set(self.lag);
         metrics().stalled.with_label_values(&labels).set(self.stalled_s);
+    }
+}
+
+impl Fact for LeaseMoved {
+    fn emit(self) {
+        let Self { lease, held } = self;
+        metrics().lease_held.with_label_values(&[lease]).set(i64::from(held));
+        info!(lease, held, "the lease of the {lease} is {}", if held { "held" } else { "another's" });
     }
 }
 

@@ -13,7 +13,7 @@ macro_rules! failpoints {
         pub enum Failpoint {$($(#[$doc])+ $name,)+}
 
         impl Failpoint {
-            /// All of them, in the order in which a transaction passes them.
+            /// All of them: in the order in which a transaction passes them, then of snapshots and archive.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
             /// How a test calls it.
@@ -43,6 +43,10 @@ failpoints! {
     SnapshotBefore, "snapshot.before";
     /// The snapshot has its name; older ones are still there.
     SnapshotAfter, "snapshot.after";
+    /// Where a segment of the archive ends is announced; the segment is not put.
+    ArchiveBefore, "archive.before";
+    /// It is put; the archiver has not noted it.
+    ArchiveAfter, "archive.after";
 }
 
 /// Ends the process here, if that was ordered.

@@ -12,6 +12,7 @@ pub mod errors;
 pub mod facts;
 pub mod failpoints;
 pub mod laws;
+pub mod lease;
 pub mod lifecycle;
 pub mod log;
 pub mod logging;

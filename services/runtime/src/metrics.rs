@@ -31,6 +31,8 @@ pub const LAST_FOLDED: &str = "reeve_last_folded_timestamp_seconds";
 pub const RESTORE_DURATION: &str = "reeve_state_restore_duration_seconds";
 /// Partitions handed to and taken from rooms.
 pub const REBALANCES: &str = "reeve_rebalances_total";
+/// 1 while this process holds a lease, 0 while it is another's.
+pub const LEASE_HELD: &str = "reeve_lease_held";
 /// Snapshots by outcome.
 pub const SNAPSHOTS: &str = "reeve_snapshots_total";
 /// Attempts that were made again, by what was tried.
@@ -54,6 +56,7 @@ pub const ALL: &[&str] = &[
     LAST_FOLDED,
     RESTORE_DURATION,
     REBALANCES,
+    LEASE_HELD,
     SNAPSHOTS,
     RETRIES,
     ROOM_READY,
@@ -76,6 +79,7 @@ pub(crate) struct Metrics {
     pub(crate) last_folded: GaugeVec,
     pub(crate) restore_duration: HistogramVec,
     pub(crate) rebalances: IntCounterVec,
+    pub(crate) lease_held: IntGaugeVec,
     pub(crate) snapshots: IntCounterVec,
     pub(crate) retries: IntCounterVec,
     pub(crate) room_ready: IntGaugeVec,
@@ -137,6 +141,7 @@ impl Metrics {
             ),
             restore_duration: kept(&registry, HistogramVec::new(restore, &["room"])),
             rebalances: counter(REBALANCES, "Partitions handed to and taken from rooms.", &["room", "kind"]),
+            lease_held: gauge(LEASE_HELD, "1 while this process holds a lease, 0 while it is another's.", &["lease"]),
             snapshots: counter(SNAPSHOTS, "Snapshots by outcome.", &["room", "outcome"]),
             retries: counter(RETRIES, "Attempts that were made again.", &["target"]),
             room_ready: gauge(ROOM_READY, "1 while a room holds nothing that is not restored.", &["room"]),
@@ -173,6 +178,7 @@ mod tests {
             Box::new(metrics.last_folded),
             Box::new(metrics.restore_duration),
             Box::new(metrics.rebalances),
+            Box::new(metrics.lease_held),
             Box::new(metrics.snapshots),
             Box::new(metrics.retries),
             Box::new(metrics.room_ready),

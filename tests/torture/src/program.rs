@@ -145,7 +145,12 @@ impl Up {
 
     /// Wishes it to drain.
     pub fn interrupt(&self) {
-        let told = Command::new("kill").args(["-INT", &self.pid().to_string()]).status().expect("kill is there");
+        self.signal("INT");
+    }
+
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let told = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().expect("kill is there");
         assert!(told.success(), "it was running");
     }
 
@@ -232,6 +237,16 @@ pub fn memory_bytes(pid: u32) -> Option<u64> {
 /// When nobody answers.
 pub fn get(url: &str) -> Result<(u16, Value), reqwest::Error> {
     ask(|client| client.get(url))
+}
+
+/// A figure of a program's metrics, by the name and labels that its line begins with; absent where there is none, or nobody answers.
+pub fn metric(url: &str, series: &str) -> Option<f64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let told = runtime.block_on(async {
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        client.get(format!("{url}/metrics")).send().await?.text().await
+    });
+    told.ok()?.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
 /// Publishes a list of events.

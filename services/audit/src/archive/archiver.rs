@@ -1,8 +1,8 @@
 //! Follows the log and puts a segment down whenever one is full, or due.
 //!
-//! It reads the log from its own position and joins no consumer group: the offsets of a group would be a second note of
-//! how far the archive reaches, and between a put and its commit, or a commit and its put, the two would differ. With
-//! several instances, partitions are owned by assignment, as a room's are; that comes with the log that has several.
+//! How far the archive reaches, the archive alone says. Of several instances the one that holds the lease writes, and announces
+//! under it where it cuts before it puts: nobody else cuts there meanwhile, and whoever holds the lease next cuts first what was
+//! announced and not put. So also what is cut early, at the end of a drain, is cut alike by all.
 //!
 //! Its memory is one segment. Of a step to the next it keeps the range alone of those that are open, and reads it again when
 //! it is cut; what is read and cut within one step, as all of a backlog is, is read once.
@@ -10,6 +10,8 @@
 use std::sync::Arc;
 
 use runtime::errors::{Coded, Fate};
+use runtime::failpoints::{self, Failpoint};
+use runtime::lease::{AnnounceError, Lease, Term};
 use runtime::log::{Log, LogError};
 use wire::{Offset, Partition, StoredRecord};
 
@@ -30,7 +32,11 @@ pub struct Archiver {
     log: Arc<dyn Log>,
     shelf: Arc<dyn Shelf>,
     limits: Limits,
-    followed: Vec<Followed>,
+    /// Absent where nobody else can write.
+    lease: Option<Lease>,
+    /// Absent while the lease is another's, and of one term of it.
+    followed: Option<Vec<Followed>>,
+    term: Option<Term>,
 }
 
 /// What one step did.
@@ -64,24 +70,78 @@ impl Archiver {
     /// [`ArchiveError`] when ranges are missing or overlap, a last segment is altered, or it is not of this log: nothing is
     /// put beside what cannot be believed.
     pub fn open(log: Arc<dyn Log>, shelf: Arc<dyn Shelf>, limits: Limits) -> Result<Self, ArchiveError> {
-        let mut listing = shelf.list()?;
-        listing.segments.retain(|name| name.topic == log.topic());
-        if let Some(stray) = listing.segments.iter().find(|name| name.partition.0 >= log.partitions()) {
-            let reason = format!("the log has {} partitions", log.partitions());
+        let mut archiver = Self { log, shelf, limits, lease: None, followed: None, term: None };
+        archiver.followed = Some(archiver.all_followed()?);
+        Ok(archiver)
+    }
+
+    /// The same for one of several, who writes only while it holds the lease: opened now if it does, and else by a later step.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn under(lease: Lease, log: Arc<dyn Log>, shelf: Arc<dyn Shelf>, limits: Limits) -> Result<Self, ArchiveError> {
+        let mut archiver = Self { log, shelf, limits, lease: Some(lease), followed: None, term: None };
+        archiver.may_write()?;
+        Ok(archiver)
+    }
+
+    /// Whether it may write, as far as is known at this moment. Who has just come to hold the lease stands behind the last
+    /// segments first, and behind what was announced.
+    fn may_write(&mut self) -> Result<bool, ArchiveError> {
+        let Some(lease) = &mut self.lease else { return Ok(true) };
+        let term = lease.held()?;
+        if self.term != term {
+            self.followed.take().iter().flatten().for_each(|followed| metrics::handed_over(followed.partition));
+            self.term = term;
+        }
+        if term.is_some() && self.followed.is_none() {
+            self.followed = Some(self.all_followed()?);
+        }
+        Ok(term.is_some())
+    }
+
+    fn all_followed(&mut self) -> Result<Vec<Followed>, ArchiveError> {
+        let mut listing = self.shelf.list()?;
+        listing.segments.retain(|name| name.topic == self.log.topic());
+        if let Some(stray) = listing.segments.iter().find(|name| name.partition.0 >= self.log.partitions()) {
+            let reason = format!("the log has {} partitions", self.log.partitions());
             return Err(differs(stray, reason));
         }
         let mut followed = Vec::new();
-        for partition in (0..log.partitions()).map(Partition) {
+        for partition in (0..self.log.partitions()).map(Partition) {
             let names: Vec<&SegmentName> = listing.segments.iter().filter(|name| name.partition == partition).collect();
             contiguous(&names)?;
             let (next, archived) = match names.last() {
-                Some(last) => (last.last.next(), last_of(&*log, &*shelf, last)?),
+                Some(last) => (last.last.next(), last_of(&*self.log, &*self.shelf, last)?),
                 None => (Offset(0), Totals::default()),
             };
             metrics::began(partition, archived);
-            followed.push(Followed { partition, open: Open::at(next), archived, cutting: false });
+            let announced = self.announced(partition, next)?;
+            followed.push(Followed { partition, open: announced.unwrap_or(Open::at(next)), archived, cutting: announced.is_some() });
         }
-        Ok(Self { log, shelf, limits, followed })
+        Ok(followed)
+    }
+
+    /// The range from `first` on that a holder of the lease announced and perhaps did not put. One that no segment can hold was
+    /// announced for an archive that is gone.
+    fn announced(&mut self, partition: Partition, first: Offset) -> Result<Option<Open>, ArchiveError> {
+        let Some(lease) = &mut self.lease else { return Ok(None) };
+        let Some(end) = lease.announced(partition)?.filter(|end| *end > first) else { return Ok(None) };
+        let mut open = Open::at(first);
+        while open.next() < end {
+            let mut page = self.log.read(partition, open.next(), PAGE_RECORDS)?;
+            page.retain(|record| record.offset < end);
+            if page.is_empty() || open.is_full(&self.limits) {
+                return Ok(None);
+            }
+            for record in &page {
+                if open.is_full(&self.limits) {
+                    return Ok(None);
+                }
+                open.take(record);
+            }
+        }
+        Ok(Some(open))
     }
 
     /// Reads on in every partition, and puts down what is full or due, until there is no more or `goes_on` says no.
@@ -92,16 +152,21 @@ impl Archiver {
     pub fn step(&mut self, goes_on: &dyn Fn() -> bool) -> Result<Step, ArchiveError> {
         let mut step = Step::default();
         let mut failures = Failures::default();
-        for index in 0..self.followed.len() {
+        for index in 0..self.log.partitions() as usize {
+            // It may be lost between any two: a partition is a second's work at most.
+            if !self.may_write()? {
+                return Ok(Step::default());
+            }
             failures.note(self.follow(index, &mut step, goes_on));
         }
         self.tell(&mut failures);
         failures.first().map(|()| step)
     }
 
-    /// Puts down what is on the log, full or not: the last thing before it is dropped. Only the one who owns a partition may
-    /// do this, for nobody else would cut here. It reads on while `reads` says so, and then puts down what is open while
-    /// `cuts` does. Offsets that are on the log then and not in the archive: the next start goes on with them.
+    /// Puts down what is on the log, full or not: the last thing before it is dropped. Only the one who writes may do this, for
+    /// nobody else would cut here. It reads on while `reads` says so, and then puts down what is open while `cuts` does.
+    /// Offsets that are on the log then and not in the archive: the next start goes on with them. Of one whose lease is
+    /// another's there are none.
     ///
     /// # Errors
     /// As [`Self::step`].
@@ -113,8 +178,8 @@ impl Archiver {
                 done => break failures.note(done),
             }
         }
-        for index in 0..self.followed.len() {
-            if self.followed[index].open.rows() > 0 && cuts() {
+        for index in 0..self.log.partitions() as usize {
+            if self.may_write()? && self.followed(index).open.rows() > 0 && cuts() {
                 failures.note(self.cut(index, Vec::new()));
             }
         }
@@ -122,10 +187,15 @@ impl Archiver {
         failures.first().map(|()| waiting)
     }
 
+    /// What is followed: asked for only by whoever may write.
+    fn followed(&mut self, index: usize) -> &mut Followed {
+        &mut self.followed.as_mut().expect("it was asked whether it may write")[index]
+    }
+
     fn follow(&mut self, index: usize, step: &mut Step, goes_on: &dyn Fn() -> bool) -> Result<(), ArchiveError> {
         let limits = self.limits;
-        let partition = self.followed[index].partition;
-        if self.followed[index].cutting {
+        let partition = self.followed(index).partition;
+        if self.followed(index).cutting {
             step.written += self.cut(index, Vec::new())?;
         }
         let mut seen: Vec<StoredRecord> = Vec::new();
@@ -136,22 +206,23 @@ impl Archiver {
             if !goes_on() {
                 break;
             }
-            let page = self.log.read(partition, self.followed[index].open.next(), PAGE_RECORDS)?;
+            let from = self.followed(index).open.next();
+            let page = self.log.read(partition, from, PAGE_RECORDS)?;
             if page.is_empty() {
-                if self.followed[index].open.is_due(now, &limits) {
+                if self.followed(index).open.is_due(now, &limits) {
                     step.written += self.cut(index, seen)?;
                 }
                 return Ok(());
             }
             step.read += page.len();
             for record in page {
-                if self.followed[index].open.ends_before(&record, &limits) {
+                if self.followed(index).open.ends_before(&record, &limits) {
                     step.written += self.cut(index, std::mem::take(&mut seen))?;
                 }
-                let is_whole = seen.len() as u64 == self.followed[index].open.rows();
-                self.followed[index].open.take(&record);
+                let is_whole = seen.len() as u64 == self.followed(index).open.rows();
+                self.followed(index).open.take(&record);
                 seen.extend(is_whole.then_some(record));
-                if self.followed[index].open.is_full(&limits) {
+                if self.followed(index).open.is_full(&limits) {
                     step.written += self.cut(index, std::mem::take(&mut seen))?;
                 }
             }
@@ -163,13 +234,15 @@ impl Archiver {
     /// Puts down what is open and stands after it. `seen` is the whole of it where this step has read the whole,
     /// and else nothing.
     fn cut(&mut self, index: usize, seen: Vec<StoredRecord>) -> Result<usize, ArchiveError> {
-        let Followed { partition, open, archived, .. } = self.followed[index];
-        self.followed[index].cutting = true;
+        self.followed(index).cutting = true;
+        let Followed { partition, open, archived, .. } = *self.followed(index);
         let records = if seen.is_empty() { self.records(partition, open)? } else { seen };
         let Some(segment) = Segment::of(self.log.topic(), self.log.partitions(), open.first(), records, archived) else { return Ok(0) };
         self.alone(&segment)?;
         let bytes = segment.encode()?;
         let size = bytes.len();
+        self.announce(partition, segment.name.last.next())?;
+        failpoints::pass(Failpoint::ArchiveBefore);
         let there = match self.shelf.create(&segment.name, bytes)? {
             Created::New => {
                 metrics::written(size);
@@ -177,10 +250,20 @@ impl Archiver {
             }
             Created::Taken => self.same(&segment, archived)?,
         };
+        failpoints::pass(Failpoint::ArchiveAfter);
         metrics::archived(partition, there.counts());
         let next = Open::at(there.name.last.next());
-        self.followed[index] = Followed { partition, open: next, archived: there.totals, cutting: false };
+        *self.followed(index) = Followed { partition, open: next, archived: there.totals, cutting: false };
         Ok(1)
+    }
+
+    /// Says where the next segment ends, where there is a lease: else it is not for this one to put.
+    fn announce(&mut self, partition: Partition, end: Offset) -> Result<(), ArchiveError> {
+        self.lease.as_mut().map_or(Ok(()), |lease| lease.announce(partition, end)).map_err(|error| match error {
+            AnnounceError::NotHeld => ArchiveError::NotHeld,
+            AnnounceError::Log(error) => error.into(),
+            AnnounceError::Commit(error) => ArchiveError::Announce { reason: error.to_string() },
+        })
     }
 
     /// The records of a range that was looked at before.
@@ -224,10 +307,10 @@ impl Archiver {
     /// Tells how far every partition is, and returns how many offsets of all of them are not in the archive.
     fn tell(&self, failures: &mut Failures) -> u64 {
         let mut waiting = 0;
-        for followed in &self.followed {
+        for followed in self.followed.iter().flatten() {
             let end = self.log.end(followed.partition);
             failures.note(end.map_err(ArchiveError::from).map(|end| {
-                metrics::on_log(followed.partition, end, followed.archived);
+                metrics::on_log(followed.partition, end, followed.open.first(), followed.archived);
                 waiting += u64::try_from(end.0 - followed.open.first().0).unwrap_or(0);
             }));
         }

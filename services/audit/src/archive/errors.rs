@@ -52,6 +52,15 @@ pub enum ArchiveError {
         /// What was tried and what came back.
         reason: String,
     },
+    /// It is not for this one to write now.
+    #[error("the lease of the archive is another's, or about to be")]
+    NotHeld,
+    /// Where the next segment ends could not be announced under the lease; announcing it again is right whatever came of it.
+    #[error("the end of a segment cannot be announced: {reason}")]
+    Announce {
+        /// What the log said.
+        reason: String,
+    },
     /// The log cannot be read.
     #[error("the log cannot be read")]
     Log(#[from] LogError),
@@ -65,6 +74,8 @@ impl Coded for ArchiveError {
             Self::Altered { .. } => Code::ArchiveAltered,
             Self::Differs { .. } => Code::ArchiveDiffers,
             Self::Store { .. } => Code::ArchiveUnavailable,
+            Self::NotHeld => Code::Fenced,
+            Self::Announce { .. } => Code::CommitFailed,
             Self::Log(error) => error.code(),
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use runtime::beside::Beside;
 use runtime::config::Config;
 use runtime::errors::{Coded, Fate, chain};
+use runtime::lease::Lease;
 use runtime::lifecycle::Shutdown;
 use runtime::log::Log;
 use runtime::retry::Retry;
@@ -19,7 +20,7 @@ use super::store::StoredShelf;
 
 /// Name of the thread, in log lines, metrics and errors.
 const NAME: &str = "archive";
-/// How often the log is looked at.
+/// How often the log is looked at, and the lease asked after.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Attempts at the last words of a store that fails. What stays unsaid is on the log, and the next start archives it; it is
 /// an error all the same.
@@ -29,16 +30,20 @@ const FLUSHES_MAX: usize = 3;
 const READING_PERCENT: u32 = 40;
 const CUTTING_PERCENT: u32 = 70;
 
-/// Starts the archive of `log` as `config` says. It ends after [`Beside::end`], when everything on the log is archived, or as
-/// much as the time for a drain allows; if it cannot go on it asks `failed` to end the process.
+/// Starts the archive of `log` as `config` says, and writes it while it holds the lease: on a log of one process from the start.
+/// It ends after [`Beside::end`], when everything on the log is archived, or as much as the time for a drain allows; if it cannot
+/// go on it asks `failed` to end the process.
 ///
 /// # Errors
 /// When the archive that is there cannot be gone on with.
 pub fn begin(log: Arc<dyn Log>, config: &Config, failed: &Shutdown) -> Result<Beside, RoomError> {
     let limits = Limits::of_age(i64::try_from(config.archive.every.as_micros()).unwrap_or(i64::MAX));
-    let folder = config.archive.path.clone();
+    let (folder, ordinal) = (config.archive.path.clone(), config.instance_ordinal);
     // A store is waited for, which a thread that drives tasks must not do: opening has one of its own.
-    let opening = std::thread::spawn(move || Archiver::open(log, Arc::new(StoredShelf::in_folder(&folder)?), limits));
+    let opening = std::thread::spawn(move || {
+        let shelf = Arc::new(StoredShelf::in_folder(&folder)?);
+        Archiver::under(Lease::wait(Arc::clone(&log), NAME, ordinal)?, log, shelf, limits)
+    });
     let opened = opening.join().unwrap_or_else(|_| Err(ArchiveError::Store { reason: "opening it broke off".to_owned() }));
     let archiver = opened.map_err(|error| RoomError { room: NAME, code: error.code(), reason: chain(&error) })?;
     let grace = config.drain_timeout;

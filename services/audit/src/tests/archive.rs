@@ -279,6 +279,10 @@ impl House {
 
     /// Facts of several agents, and now and then what nobody can read: no key, names twice, empty values.
     pub(super) fn publish(&self, numbers: std::ops::Range<u64>) {
+        Self::publish_on(&self.log, numbers);
+    }
+
+    pub(super) fn publish_on(log: &MemoryLog, numbers: std::ops::Range<u64>) {
         for number in numbers {
             let mut event = fact(&format!("agent-{}", number % 7));
             event.id = format!("fact-{number}").into();
@@ -290,7 +294,7 @@ impl House {
                 9 => partition = Partition((partition.0 + 1) % PARTITIONS),
                 _ => {}
             }
-            self.log.publish_unchecked(vec![Addressed { partition, record }]).expect("taken");
+            log.publish_unchecked(vec![Addressed { partition, record }]).expect("taken");
         }
     }
 

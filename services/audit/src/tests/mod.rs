@@ -2,6 +2,7 @@
 
 mod archive;
 mod failing;
+mod leased;
 
 use machine::{Decision, Fold, Folded, Machine, Unreadable};
 use wire::{

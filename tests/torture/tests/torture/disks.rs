@@ -79,7 +79,7 @@ fn a_log_that_was_altered_is_refused_with_its_code_or_unharmed_and_never_anythin
         for _ in 0..cases {
             let altered = scratch.path().join("altered");
             copy_log(data.path(), &altered);
-            let how = alter(&altered.join("log.redb"), &mut dice);
+            let how = alter(&altered, &mut dice);
             outcomes.add(&how, &altered, &expected, &facts, &mut dice);
             std::fs::remove_dir_all(&altered).expect("it is ours");
             bar.inc(1);
@@ -115,6 +115,8 @@ enum Alteration {
     Misplaced { page: usize, other: usize },
     /// The file ends early.
     Cut { length: usize },
+    /// One bit of the note beside the file is another: no reason to refuse a log that is in order.
+    Note { at: usize, bit: u8 },
 }
 
 const PAGE_BYTES: usize = 4_096;
@@ -136,6 +138,7 @@ impl Outcomes {
     /// Opens an altered log: it is refused by a code, or it is the log that it was.
     fn add(&mut self, how: &Alteration, folder: &Path, expected: &Read, facts: &[Event], dice: &mut Dice) {
         let (count, code) = match Folder::at(folder).try_read() {
+            Err(error) if matches!(how, Alteration::Note { .. }) => panic!("{how:?}: a note is no reason to refuse: {error}"),
             Err(LogError::Storage { .. }) => (&mut self.damaged, Some(STORAGE_FAILS)),
             Err(LogError::RecordsLost { .. }) => (&mut self.lost, Some(RECORDS_LOST)),
             Err(other) => panic!("{how:?} is refused as {other:?}"),
@@ -166,7 +169,7 @@ fn knows_its_facts(folder: &Path, facts: &[Event], dice: &mut Dice, how: &Altera
 
 fn the_program_says_the_same(data: &Path, altered: &Path, how: Alteration, code: Option<i32>) {
     copy(data, altered);
-    apply(&altered.join("log.redb"), how);
+    apply(altered, how);
     let mut program = Up::begin(&mut up(altered));
     if program.comes_up() {
         program.interrupt();
@@ -208,25 +211,28 @@ fn copy_log(from: &Path, to: &Path) {
     }
 }
 
-fn alter(file: &Path, dice: &mut Dice) -> Alteration {
-    let length = std::fs::metadata(file).expect("it is there").len() as usize;
+fn alter(folder: &Path, dice: &mut Dice) -> Alteration {
+    let length = |name: &str| std::fs::metadata(folder.join(name)).expect("it is there").len() as usize;
+    let (length, noted) = (length("log.redb"), length("log.ends"));
     let pages = length / PAGE_BYTES;
-    let how = match dice.random_range(0..10) {
+    let how = match dice.random_range(0..11) {
         0..5 => Alteration::Bit { at: dice.random_range(0..length), bit: dice.random_range(0..8) },
         // The first page says what all others are.
         5 => Alteration::Bit { at: dice.random_range(0..320), bit: dice.random_range(0..8) },
         6 | 7 => Alteration::Torn { page: dice.random_range(0..pages), from: dice.random_range(0..PAGE_BYTES) },
         8 => Alteration::Misplaced { page: dice.random_range(0..pages), other: dice.random_range(0..pages) },
+        9 => Alteration::Note { at: dice.random_range(0..noted), bit: dice.random_range(0..8) },
         _ => Alteration::Cut { length: dice.random_range(0..length) },
     };
-    apply(file, how);
+    apply(folder, how);
     how
 }
 
-fn apply(file: &Path, how: Alteration) {
-    let mut bytes = std::fs::read(file).expect("it is there");
+fn apply(folder: &Path, how: Alteration) {
+    let file = folder.join(if matches!(how, Alteration::Note { .. }) { "log.ends" } else { "log.redb" });
+    let mut bytes = std::fs::read(&file).expect("it is there");
     match how {
-        Alteration::Bit { at, bit } => bytes[at] ^= 1 << bit,
+        Alteration::Bit { at, bit } | Alteration::Note { at, bit } => bytes[at] ^= 1 << bit,
         Alteration::Torn { page, from } => bytes[page * PAGE_BYTES + from..(page + 1) * PAGE_BYTES].fill(0),
         Alteration::Misplaced { page, other } => bytes.copy_within(other * PAGE_BYTES..(other + 1) * PAGE_BYTES, page * PAGE_BYTES),
         Alteration::Cut { length } => bytes.truncate(length),

@@ -3,6 +3,7 @@
 //! embedded log: every fact once, every decision as the oracle has it.
 
 mod apart;
+mod archive;
 mod brokers;
 mod failpoints;
 mod kills;

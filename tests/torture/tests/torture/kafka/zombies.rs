@@ -2,7 +2,6 @@
 //! one of the same names takes its place; and then it is woken.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use torture::dice::{Dice, RngExt, dice, seed, tenth_or_whole};
@@ -57,20 +56,15 @@ fn replace(old: Up, topic: &KafkaTopic, data: &Path, publisher: &Publisher, dice
     publisher.find(Some(&old.url));
     publisher.grant(FACTS_OF_A_LIFE);
     published(publisher, start + dice.random_range(1..FACTS_OF_A_LIFE / 2));
-    signal(&old, "STOP");
+    old.signal("STOP");
     let stopped = moment();
     publisher.find(None);
     let new = Up::start(&mut on(topic, data));
     publisher.find(Some(&new.url));
     std::thread::sleep(STOPPED.saturating_sub(stopped.elapsed()));
-    signal(&old, "CONT");
+    old.signal("CONT");
     std::thread::sleep(AWAKE);
     let ended = old.kill();
     assert!(!ended.said.contains("panicked"), "{}", ended.said);
     new
-}
-
-fn signal(up: &Up, name: &str) {
-    let told = Command::new("kill").args([&format!("-{name}"), &up.pid().to_string()]).status().expect("kill is there");
-    assert!(told.success(), "it was there");
 }
