@@ -81,6 +81,10 @@ bench: setup ## the price of each event, in rounds that take turns: make bench R
 	@cargo build --release --package reeve --package bench
 	@cargo run --release --package bench -- --rounds $(or $(ROUNDS),7) --write deploy/BENCHMARKS.md
 
+bench-kafka: setup ## the same on Apache Kafka: a broker of its own, each figure beside a client that only reads or commits
+	@cargo build --release --package reeve --package bench
+	@./deploy/kafka/kafka run cargo run --release --package bench -- --rounds $(or $(ROUNDS),7) --only kafka --write deploy/BENCHMARKS.md
+
 alarms: setup ## false alarms in healthy years and detection of drops, beside Argo and Flagger: make alarms YEARS=1000 RUNS=1000
 	@cargo run --release --package seasons -- --years $(or $(YEARS),1000) --runs $(or $(RUNS),1000) --write deploy/BENCHMARKS.md
 
@@ -96,4 +100,4 @@ kafka-stop: ## end it; its topics stay for the next start
 clean: ## remove what was built; recorded logs in ./data stay
 	@cargo clean
 
-.PHONY: help setup build run test torture lint sim sim-meta bench alarms kafka kafka-cluster kafka-stop clean
+.PHONY: help setup build run test torture lint sim sim-meta bench bench-kafka alarms kafka kafka-cluster kafka-stop clean

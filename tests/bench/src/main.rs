@@ -5,6 +5,7 @@ mod builds;
 mod counting;
 mod decode;
 mod house;
+mod kafka;
 mod overload;
 mod recorded;
 mod rooms;
@@ -73,6 +74,8 @@ enum Part {
     Audit,
     /// A P1's time to its order while five times more is published than the disk takes. Once: it lasts a minute.
     Overload,
+    /// Reading, deciding and committing on Apache Kafka, on the broker that REEVE_KAFKA_BROKERS names. Only where it is asked for.
+    Kafka,
     /// The command built cold and warm. Once; and what the last `make test` took.
     Builds,
 }
@@ -112,7 +115,7 @@ fn run(options: &Options) -> Result<(), Failure> {
         println!("{}\n\n{surroundings}", lines.table());
     }
     if let Some(path) = &options.write {
-        let parts = [rooms::PART, decode::PART, whole::PART, archive::PART, overload::PART, builds::PART].into_iter();
+        let parts = [rooms::PART, decode::PART, whole::PART, archive::PART, overload::PART, kafka::PART, builds::PART].into_iter();
         let told = parts.filter(|part| !lines.of(part).is_empty());
         let section = |part: &'static str| (part, format!("{}\n{surroundings}", markdown(&lines.of(part))));
         kit::page::write(path, &told.map(section).collect::<Vec<_>>())?;
@@ -129,6 +132,7 @@ fn measure(options: &Options, recorded: &Recorded, decoding: &Decoding<'_>) -> R
     let copies = whole::copies(&facts);
     let folder = tempfile::tempdir()?;
     let log = if asked(Part::Audit) { Some(on_disk(recorded, folder.path())?) } else { None };
+    let kafka = if options.only.contains(&Part::Kafka) { Some(kafka::Kafka::begin(&copies)?) } else { None };
     let bar = bar(u64::from(options.rounds));
     for round in 0..options.rounds {
         if asked(Part::Rooms) {
@@ -149,6 +153,9 @@ fn measure(options: &Options, recorded: &Recorded, decoding: &Decoding<'_>) -> R
         }
         if let Some(log) = &log {
             archive::round(log, &mut lines)?;
+        }
+        if let Some(kafka) = &kafka {
+            kafka.round(&mut lines)?;
         }
         bar.inc(1);
     }
