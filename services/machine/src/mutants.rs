@@ -22,6 +22,8 @@ pub enum Mutant {
     WallClockAlways = 7,
     /// Rule 8: another room's silence counts as evidence.
     SilenceIsEvidence = 8,
+    /// Rule 7: the end that can be seen is taken for the end that there is, though what is dated may wait for its copies.
+    SeenEndIsTheEnd = 9,
 }
 
 #[cfg(feature = "mutants")]

@@ -171,6 +171,12 @@ const KAFKA_NAMESPACE: Key = key(
 );
 const KAFKA_CLOCK_SKEW_MS: Key =
     key("kafka.clock_skew_ms", "How far the clocks of brokers and rooms may lie apart", "a number from 0 to 10000", "50");
+const KAFKA_REPLICATION_LAG_MS: Key = key(
+    "kafka.replication_lag_ms",
+    "How long a record may wait for its copies before it can be read: the brokers' replica.lag.time.max.ms",
+    "a number from 0 to 600000",
+    "30000",
+);
 const KAFKA_GROUP_PROTOCOL: Key = key(
     "kafka.group_protocol",
     "How members agree: among themselves, or by the broker (KIP-848: its sessions are the broker's setting)",
@@ -204,6 +210,7 @@ impl Key {
         KAFKA_PROPERTIES,
         KAFKA_NAMESPACE,
         KAFKA_CLOCK_SKEW_MS,
+        KAFKA_REPLICATION_LAG_MS,
         KAFKA_GROUP_PROTOCOL,
         LISTEN_ADDRESS,
         INSTANCE_ORDINAL,

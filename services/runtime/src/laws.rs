@@ -53,7 +53,7 @@ macro_rules! check {
 }
 
 fn broken_on_purpose() -> bool {
-    const RULES: [Mutant; 8] = [
+    const RULES: [Mutant; 9] = [
         Mutant::AskBeforeRestored,
         Mutant::NoGroupMetadata,
         Mutant::CountedIds,
@@ -62,6 +62,7 @@ fn broken_on_purpose() -> bool {
         Mutant::EchoSettlesAll,
         Mutant::WallClockAlways,
         Mutant::SilenceIsEvidence,
+        Mutant::SeenEndIsTheEnd,
     ];
     RULES.into_iter().any(mutants::broken)
 }

@@ -326,6 +326,7 @@ fn under_all_faults_at_once_every_harm_is_answered_exactly_once_and_no_clock_fal
         lagged: 0.1,
         stalled: 0.05,
         duplicated: 0.1,
+        unreplicated: 0.0,
     };
     for seed in 0..60 {
         let mut world = World::with_faults(2, seed, faults);

@@ -22,6 +22,8 @@ pub struct Schedule {
     pub weather: FaultPlan,
     /// How far the clocks of brokers lie behind, in microseconds.
     pub skew_us: i64,
+    /// How long a record may wait for its copies, in microseconds.
+    pub replication_lag_us: i64,
     /// What happens, in order.
     pub actions: Vec<Action>,
 }
@@ -77,8 +79,8 @@ impl Schedule {
         let mut facts = life(&mut rng);
         let agents = facts.iter().map(|(_, event)| event.key.clone()).collect::<std::collections::BTreeSet<_>>().len();
         let outage = Outage::draw(&mut rng, &mut facts);
-        let (weather, skew_us) = (weather(&mut rng), skew_us(&mut rng));
-        let mut drawn = Self { seed, agents, weather, skew_us, actions: Vec::new() };
+        let (weather, skew_us, replication_lag_us) = (weather(&mut rng), skew_us(&mut rng), replication_lag_us(&mut rng));
+        let mut drawn = Self { seed, agents, weather, skew_us, replication_lag_us, actions: Vec::new() };
         if rng.random_bool(0.6) {
             impatient_policies().into_iter().for_each(|event| drawn.add(&mut rng, What::SayToAll(Box::new(event))));
         }
@@ -203,6 +205,11 @@ fn skew_us(rng: &mut ChaCha8Rng) -> i64 {
     if rng.random_bool(1.0 / 3.0) { rng.random_range(1_000..4_000_000) } else { 0 }
 }
 
+/// In every third seed a record may wait for its copies, by up to as long as a copy that is gone is waited for.
+fn replication_lag_us(rng: &mut ChaCha8Rng) -> i64 {
+    if rng.random_bool(1.0 / 3.0) { rng.random_range(1_000_000..30_000_000) } else { 0 }
+}
+
 /// How bad the weather of a seed is: some are calm but for crashes, some have everything.
 fn weather(rng: &mut ChaCha8Rng) -> FaultPlan {
     let mut odds = |most: f64| if rng.random_bool(0.7) { rng.random_range(0.0..most) } else { 0.0 };
@@ -217,6 +224,7 @@ fn weather(rng: &mut ChaCha8Rng) -> FaultPlan {
         lagged: odds(0.2),
         stalled: odds(0.05),
         duplicated: odds(0.1),
+        unreplicated: odds(0.2),
     }
 }
 

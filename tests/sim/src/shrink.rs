@@ -30,8 +30,10 @@ pub fn shrink(schedule: &Schedule, broken: Option<Mutant>, show: impl Fn(usize, 
     let verdict = live(schedule, broken, false).verdict;
     let kind = verdict.complaints.first()?.kind;
     let mut shrinking = Shrinking { kind, broken, best: schedule.clone(), verdict, tries: 0, show };
-    // Clocks that agree, if they need not differ.
+    // Clocks that agree and copies that are there, if they need not be otherwise.
     shrinking.attempt(Schedule { skew_us: 0, ..schedule.clone() });
+    let best = shrinking.best.clone();
+    shrinking.attempt(Schedule { replication_lag_us: 0, ..best });
     loop {
         let before = shrinking.best.actions.len();
         shrinking.without_actions();

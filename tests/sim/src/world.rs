@@ -71,8 +71,8 @@ pub(crate) fn live(schedule: &Schedule, broken: Option<Mutant>, traced: bool) ->
 
 struct World {
     log: Arc<MemoryLog>,
-    /// How far the clocks of brokers lie behind.
-    skew_us: i64,
+    /// How long after it silence is known of, as far as the log can tell.
+    silence_lag_us: i64,
     snapshots: Arc<MemorySnapshots>,
     seats: Vec<Seat>,
     platform: Platform,
@@ -93,11 +93,12 @@ struct World {
 
 impl World {
     fn new(schedule: &Schedule, traced: bool) -> Self {
-        let (seed, skew_us) = (schedule.seed, schedule.skew_us);
-        let options = MemoryOptions { partitions: PARTITIONS, seed, start: BIRTH, skew_us, ..MemoryOptions::default() };
+        let Schedule { seed, skew_us, replication_lag_us, .. } = *schedule;
+        let options =
+            MemoryOptions { partitions: PARTITIONS, seed, start: BIRTH, skew_us, replication_lag_us, ..MemoryOptions::default() };
         Self {
             log: MemoryLog::new(options),
-            skew_us,
+            silence_lag_us: skew_us + replication_lag_us,
             snapshots: Arc::new(MemorySnapshots::default()),
             seats: Seat::all(),
             platform: Platform::new(schedule.seed, PARTITIONS),
@@ -177,8 +178,8 @@ impl World {
             }
             match earliest(&steps).into_iter().chain(self.platform.next_due()).min() {
                 None => return,
-                // Silence is known of once the clock that lies furthest behind has passed it.
-                Some(next) => self.log.set_now(Timestamp(next.0 + self.skew_us)),
+                // Silence is known of once the clock that lies furthest behind has passed it, and every copy has come.
+                Some(next) => self.log.set_now(Timestamp(next.0 + self.silence_lag_us)),
             }
         }
         self.complain("restless", format!("after {ROUNDS_MAX} rounds the rooms have not come to rest"));

@@ -82,4 +82,5 @@ mutants! {
     an_echo_that_settles_everything_is_noticed EchoSettlesAll
     a_clock_that_outruns_the_reader_is_noticed WallClockAlways
     silence_taken_for_evidence_is_noticed SilenceIsEvidence
+    the_end_that_is_seen_taken_for_the_end_that_there_is_is_noticed SeenEndIsTheEnd
 }

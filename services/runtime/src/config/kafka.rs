@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_PROPERTIES, LOG_TOPIC, Reading, topic,
+    Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_PROPERTIES, KAFKA_REPLICATION_LAG_MS, LOG_TOPIC,
+    Reading, topic,
 };
 use crate::log::kafka::{GroupProtocol, KafkaOptions};
 
@@ -20,6 +21,7 @@ pub(super) fn options(read: &mut Reading<'_>) -> KafkaOptions {
     let mut options = KafkaOptions::new(&brokers, &topic);
     options.namespace = read.one_of(&KAFKA_NAMESPACE, namespace).unwrap_or_default();
     options.clock_skew_max = Duration::from_millis(read.number(&KAFKA_CLOCK_SKEW_MS, 0, 10_000));
+    options.replication_lag_max = Duration::from_millis(read.number(&KAFKA_REPLICATION_LAG_MS, 0, 600_000));
     options.group_protocol = read.one_of(&KAFKA_GROUP_PROTOCOL, GroupProtocol::parse).unwrap_or_default();
     options.settings = properties(read);
     for owned in options.refused() {

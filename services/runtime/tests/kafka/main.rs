@@ -13,6 +13,8 @@ use runtime::log::kafka::demands::findings;
 use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
 use wire::Timestamp;
 
+mod cycle;
+mod gateways;
 mod holes;
 mod proxy;
 

@@ -184,6 +184,22 @@ fn a_stalled_partition_hands_out_nothing_new_until_the_stall_ends() {
 }
 
 #[test]
+fn what_waits_for_its_copies_is_dated_and_nobody_sees_it_nor_takes_its_time_for_quiet() {
+    const LAG_US: i64 = 9_000_000;
+    let faults = FaultPlan { unreplicated: 1.0, ..FaultPlan::default() };
+    let log = MemoryLog::new(MemoryOptions { faults, replication_lag_us: LAG_US, ..MemoryOptions::default() });
+    let mut consumer = join(&*log, "rooms", "a");
+    append(&*log, 0, &["a"]);
+    log.set_now(Timestamp(LAG_US));
+    let extent = consumer.extent(P0).expect("the log is reached");
+    assert_eq!((extent.high_watermark, extent.quiet_until), (Offset(0), Timestamp(0)), "it was dated 0");
+    assert!(matches!(consumer.poll(9), Ok(Polled::Nothing)));
+    log.set_now(Timestamp(LAG_US + 1));
+    assert_eq!(consumer.extent(P0).expect("the log is reached").high_watermark, Offset(1), "no copy is waited for any longer");
+    assert!(matches!(consumer.poll(9), Ok(Polled::Records(P0, records, _)) if records[0].appended == Timestamp(0)));
+}
+
+#[test]
 fn a_platform_that_publishes_by_itself_may_publish_twice() {
     let log = stormy(0, FaultPlan { duplicated: 1.0, ..FaultPlan::default() });
     let offsets = log.publish_unchecked(vec![to(0, fact("a", "a")), to(0, fact("b", "b"))]).expect("they exist");
@@ -234,8 +250,8 @@ fn in_any_weather_everything_is_done_exactly_once() {
         assert_eq!((all, done.len()), (FACTS, FACTS), "seed {seed}: {:?}", log.fault_counts());
         log.fault_counts().iter().for_each(|(name, count)| *struck.entry(name).or_insert(0) += count);
     }
-    // Nobody publishes unchecked here, and all clocks agree.
-    let not_here = ["duplicated", "dated_back"];
+    // Nobody publishes unchecked here, all clocks agree, and no copy is waited for.
+    let not_here = ["duplicated", "dated_back", "unreplicated"];
     let never: Vec<_> = struck.iter().filter(|(name, count)| **count == 0 && !not_here.contains(name)).collect();
     assert!(never.is_empty(), "these never struck: {never:?} of {struck:?}");
 }
@@ -266,6 +282,7 @@ fn a_storm(seed: u64) -> (Arc<MemoryLog>, Vec<String>) {
         lagged: often,
         stalled: 0.02,
         duplicated: 0.0,
+        unreplicated: 0.0,
     };
     let log = stormy(seed, faults);
     let mut workers = [Worker::new(&log, "a"), Worker::new(&log, "b")];

@@ -219,7 +219,7 @@ impl Consumer for Reader {
         if let Some(extent) = known.and_then(|ends| ends.extents.get(&partition)) {
             return Ok(*extent);
         }
-        let (good, quiet_until) = (Patience::of(ENDS_GOOD_FOR), self.inner.now());
+        let (good, quiet_until) = (Patience::of(ENDS_GOOD_FOR), self.inner.quiet_until());
         let partitions: Vec<Partition> = self.held.iter().copied().collect();
         let ends = self.inner.high_watermarks(&partitions)?;
         let extent = |(partition, high_watermark)| {

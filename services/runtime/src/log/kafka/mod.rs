@@ -49,6 +49,8 @@ pub struct KafkaLog {
 struct Inner {
     options: KafkaOptions,
     partitions: u32,
+    /// How long a record may stand above the high watermark, dated and unseen, while a copy that is gone is still waited for.
+    replication_lag_us: i64,
     /// Sees transactions in flight, and reads nothing.
     onlooker: BaseConsumer<Quiet>,
     changed: Arc<Changed>,
@@ -83,11 +85,13 @@ impl KafkaLog {
         let onlooker = BaseConsumer::from_config_and_context(&options.onlooker(), Quiet).map_err(unavailable)?;
         let metadata = onlooker.fetch_metadata(Some(&options.topic), ANSWER_WITHIN).map_err(unavailable)?;
         let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        let has_copies = metadata.topics().iter().flat_map(|topic| topic.partitions()).any(|partition| partition.replicas().len() > 1);
+        let lag_max = if has_copies { options.replication_lag_max } else { Duration::ZERO };
         if partitions == 0 {
             return Err(unavailable(format!("there is no topic {}", options.topic)));
         }
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
-        let inner = Arc::new(Inner { options, partitions, onlooker, changed: Arc::default() });
+        let inner = Arc::new(Inner { options, partitions, replication_lag_us: us(lag_max), onlooker, changed: Arc::default() });
         Ok(Arc::new(Self { writing: Mutex::default(), browser: Mutex::default(), inner }))
     }
 
@@ -169,13 +173,19 @@ impl Inner {
     }
 
     fn skew_us(&self) -> i64 {
-        i64::try_from(self.options.clock_skew_max.as_micros()).unwrap_or(i64::MAX)
+        us(self.options.clock_skew_max)
+    }
+
+    /// Up to when nothing more can be appended, or has been and cannot be read yet: a leader dates a record when it comes, and shows it
+    /// when all copies that are in sync have it. One that has just died is waited for.
+    fn quiet_until(&self) -> Timestamp {
+        Timestamp(self.now().0 - self.replication_lag_us)
     }
 
     fn extent(&self, partition: Partition) -> Result<Extent, LogError> {
         // Hears what the client has to say of itself, which nobody else would.
         self.onlooker.poll(Duration::ZERO);
-        let quiet_until = self.now();
+        let quiet_until = self.quiet_until();
         let place = kafka_partition(partition);
         let (start, end) = self.onlooker.fetch_watermarks(&self.options.topic, place, ANSWER_WITHIN).map_err(unavailable)?;
         Ok(Extent { start: Offset(start), high_watermark: Offset(end), quiet_until })
@@ -203,6 +213,10 @@ impl Changed {
         let waited = self.told.wait_timeout_while(count, timeout, |count| *count <= seen);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+fn us(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn unavailable(reason: impl std::fmt::Display) -> LogError {

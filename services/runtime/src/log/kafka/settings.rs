@@ -18,6 +18,8 @@ pub struct KafkaOptions {
     pub namespace: String,
     /// How far the clocks of brokers and rooms may lie apart, at most: silence is judged this much later.
     pub clock_skew_max: Duration,
+    /// How long a record may wait for its copies, at most, before anybody can read it. A topic with one copy has none to wait for.
+    pub replication_lag_max: Duration,
     /// How the members of a group agree on who reads what.
     pub group_protocol: GroupProtocol,
 }
@@ -108,7 +110,7 @@ impl GroupProtocol {
 // === impl KafkaOptions ===
 
 impl KafkaOptions {
-    /// A topic on these brokers, with nothing passed through and clocks that agree within 50 ms.
+    /// A topic on these brokers, with nothing passed through, clocks that agree within 50 ms, and copies that are 30 s behind at most.
     pub fn new(brokers: &str, topic: &str) -> Self {
         Self {
             brokers: brokers.to_owned(),
@@ -116,6 +118,7 @@ impl KafkaOptions {
             settings: BTreeMap::new(),
             namespace: String::new(),
             clock_skew_max: Duration::from_millis(50),
+            replication_lag_max: Duration::from_secs(30),
             group_protocol: GroupProtocol::default(),
         }
     }

@@ -28,6 +28,8 @@ pub struct FaultPlan {
     pub stalled: f64,
     /// A record that is published unchecked is published a second time.
     pub duplicated: f64,
+    /// What is appended waits for its copies, and nobody sees it meanwhile, where the log has any to wait for.
+    pub unreplicated: f64,
 }
 
 macro_rules! fault_counts {
@@ -68,6 +70,8 @@ fault_counts! {
     stalled
     /// As [`FaultPlan::duplicated`].
     duplicated
+    /// As [`FaultPlan::unreplicated`].
+    unreplicated
     /// Records dated before the one that stands before them, by a broker whose clock lies behind.
     dated_back
     /// Commits refused because their producer or member had a successor.

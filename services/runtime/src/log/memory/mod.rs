@@ -40,6 +40,8 @@ pub struct MemoryOptions {
     /// How far the clocks of brokers lie behind the log's, at most, in microseconds: each append is dated by another one, so that
     /// dates step back.
     pub skew_us: i64,
+    /// How long an append may wait for its copies before anybody can see it, at most, in microseconds: it is dated when it comes.
+    pub replication_lag_us: i64,
 }
 
 /// A log that lives as long as it is held.
@@ -59,10 +61,10 @@ struct Inner {
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
-    /// One partition of `agent-events` in calm weather, at the beginning of 1970, where all clocks agree.
+    /// One partition of `agent-events` in calm weather, at the beginning of 1970, where all clocks agree and no copy is waited for.
     fn default() -> Self {
         let (topic, start) = ("agent-events".to_owned(), Timestamp(0));
-        Self { topic, partitions: 1, seed: 0, faults: FaultPlan::default(), start, skew_us: 0 }
+        Self { topic, partitions: 1, seed: 0, faults: FaultPlan::default(), start, skew_us: 0, replication_lag_us: 0 }
     }
 }
 
@@ -152,7 +154,10 @@ impl MemoryLog {
     pub fn heal(&self) {
         self.change(|state| {
             state.dice.plan = FaultPlan::default();
-            state.shelves.iter_mut().for_each(shelf::Shelf::end_stall);
+            for shelf in &mut state.shelves {
+                shelf.end_stall();
+                shelf.replicate();
+            }
             let pending: Vec<String> = state.pending().cloned().collect();
             pending.iter().for_each(|id| state.arrive(id));
         });
@@ -163,7 +168,7 @@ impl MemoryLog {
         locked(&self.inner.state).dice.counts
     }
 
-    /// The offset after everything appended, transactions in flight and markers included.
+    /// The offset after everything appended that can be seen, transactions in flight and markers included.
     ///
     /// # Errors
     /// [`LogError::Storage`] when the partition does not exist.
@@ -188,7 +193,7 @@ impl Log for MemoryLog {
     }
 
     fn now(&self) -> Timestamp {
-        locked(&self.inner.state).quiet_until()
+        locked(&self.inner.state).earliest()
     }
 
     fn clock_skew_us(&self) -> i64 {

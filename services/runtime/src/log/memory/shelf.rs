@@ -11,6 +11,7 @@ pub(super) struct Shelf {
     /// Records of transactions that are undecided. The first of them is where reading committed ends.
     open: BTreeSet<Offset>,
     stall: Option<Stall>,
+    hidden: Option<Hidden>,
 }
 
 struct Entry {
@@ -32,6 +33,12 @@ enum What {
 struct Stall {
     end: Offset,
     polls_left: u32,
+}
+
+/// What comes from here on waits for its copies: it is dated, and nobody can see it.
+struct Hidden {
+    from: Offset,
+    since: Timestamp,
 }
 
 // === impl Shelf ===
@@ -64,9 +71,35 @@ impl Shelf {
         self.push(now, What::Marker)
     }
 
-    /// The offset after everything, undecided records and markers included.
+    /// The offset after everything that can be seen, undecided records and markers included.
     pub(super) fn high_watermark(&self) -> Offset {
+        self.hidden.as_ref().map_or(self.next(), |hidden| hidden.from)
+    }
+
+    /// The offset of what comes next.
+    pub(super) fn next(&self) -> Offset {
         Offset(self.entries.len() as i64)
+    }
+
+    /// From now on what comes waits for its copies; whether it did not before.
+    pub(super) fn hide(&mut self, now: Timestamp) -> bool {
+        let begins = self.hidden.is_none();
+        if begins {
+            self.hidden = Some(Hidden { from: self.next(), since: now });
+        }
+        begins
+    }
+
+    /// Copies have caught up with everything.
+    pub(super) fn replicate(&mut self) {
+        self.hidden = None;
+    }
+
+    /// No record waits for longer than this.
+    pub(super) fn replicate_by(&mut self, now: Timestamp, lag_us: i64) {
+        if self.hidden.as_ref().is_some_and(|hidden| now.since_us(hidden.since) > lag_us) {
+            self.hidden = None;
+        }
     }
 
     /// The date of the last entry, if there is one.
@@ -76,7 +109,7 @@ impl Shelf {
 
     /// Where reading committed ends: at the first undecided record, or earlier while stalled.
     pub(super) fn stable_end(&self) -> Offset {
-        let undecided = self.open.first().copied().unwrap_or_else(|| self.high_watermark());
+        let undecided = self.open.first().copied().map_or(self.high_watermark(), |open| open.min(self.high_watermark()));
         self.stall.as_ref().map_or(undecided, |stall| undecided.min(stall.end))
     }
 
@@ -137,7 +170,7 @@ impl Shelf {
     }
 
     fn push(&mut self, appended: Timestamp, what: What) -> Offset {
-        let offset = self.high_watermark();
+        let offset = self.next();
         self.entries.push(Entry { appended, what });
         offset
     }

@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) now: Timestamp,
     /// How far an append may be dated back.
     pub(super) skew_us: i64,
+    /// How long an append may wait for its copies before anybody can see it.
+    replication_lag_us: i64,
     pub(super) shelves: Vec<Shelf>,
     pub(super) dice: Dice,
     /// Changes so far, for whoever waits.
@@ -60,6 +62,7 @@ impl State {
         Self {
             now: options.start,
             skew_us: options.skew_us,
+            replication_lag_us: options.replication_lag_us,
             shelves: (0..options.partitions).map(|_| Shelf::default()).collect(),
             dice: Dice::new(options.seed, options.faults),
             changes: 0,
@@ -71,8 +74,23 @@ impl State {
     }
 
     /// No append is dated before this from now on.
-    pub(super) fn quiet_until(&self) -> Timestamp {
+    pub(super) fn earliest(&self) -> Timestamp {
         Timestamp(self.now.0 - self.skew_us)
+    }
+
+    /// Nothing that cannot be seen yet is dated before this.
+    pub(super) fn quiet_until(&self) -> Timestamp {
+        let lag_us = if broken(Mutant::SeenEndIsTheEnd) { 0 } else { self.replication_lag_us };
+        Timestamp(self.earliest().0 - lag_us)
+    }
+
+    /// What comes to this partition next may have to wait for its copies.
+    fn perhaps_hide(&mut self, partition: Partition) {
+        if self.replication_lag_us > 0 && self.dice.strikes(self.dice.plan.unreplicated) {
+            let now = self.now;
+            let begins = self.shelves.get_mut(partition.0 as usize).is_some_and(|shelf| shelf.hide(now));
+            self.dice.counts.unreplicated += u64::from(begins);
+        }
     }
 
     /// The date of the next append to this partition, by whichever broker's clock.
@@ -101,6 +119,7 @@ impl State {
                 Planned::Stands(offset) => Appended { offset, repeated: true },
                 Planned::SameAs(place) => Appended { offset: appended[place].offset, repeated: true },
                 Planned::New(unique) => {
+                    self.perhaps_hide(partition);
                     let date = self.date(partition);
                     let offset = self.shelf_mut(partition)?.append(date, record);
                     self.keys.extend(unique.map(|(key, digest)| (key, Known { offset, digest })));
@@ -121,6 +140,7 @@ impl State {
             if self.dice.strikes(self.dice.plan.duplicated) {
                 again.push(Addressed { partition, record: record.clone() });
             }
+            self.perhaps_hide(partition);
             let date = self.date(partition);
             offsets.push(self.shelf_mut(partition)?.append(date, record));
         }
@@ -157,6 +177,8 @@ impl State {
             }
             self.dice.counts.undone_by_successor += u64::from(!(just_before && matches!(arrives, Arrives::Commit(_))));
         }
+        // A successor stands only when what its predecessor left is decided on all copies.
+        self.shelves.iter_mut().for_each(Shelf::replicate);
         self.bump(transactional_id)
     }
 
@@ -284,6 +306,8 @@ impl State {
     /// Moves the clock. A transaction that stayed open too long is undone and its producer fenced, as a broker does.
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        let (now, lag_us) = (self.now, self.replication_lag_us);
+        self.shelves.iter_mut().for_each(|shelf| shelf.replicate_by(now, lag_us));
         let late = |pending: &Pending| pending.since.plus_s(TRANSACTION_TIMEOUT_S) <= self.now;
         let timed_out: Vec<String> = self.pending.iter().filter(|(_, pending)| late(pending)).map(|(id, _)| id.clone()).collect();
         for id in timed_out {
@@ -314,7 +338,7 @@ impl State {
             // Whoever commits addressed partitions that exist: that was checked before.
             let Some(shelf) = self.shelves.get_mut(partition.0 as usize) else { continue };
             if let Some(key) = unique_key(partition, &record) {
-                let known = Known { offset: shelf.high_watermark(), digest: record.body_digest() };
+                let known = Known { offset: shelf.next(), digest: record.body_digest() };
                 self.keys.entry(key).or_insert(known);
             }
             landed.push((partition, shelf.append_open(date, record)));
@@ -329,6 +353,10 @@ impl State {
     fn land_commit(&mut self, id: &str) {
         if let Some(pending) = self.pending.remove(id) {
             self.end(&pending.landed, true);
+            // Records are acknowledged by all copies before their transaction is committed.
+            for (partition, _) in &pending.landed {
+                self.shelves.get_mut(partition.0 as usize).into_iter().for_each(Shelf::replicate);
+            }
             self.offsets.extend(pending.offsets);
         }
     }

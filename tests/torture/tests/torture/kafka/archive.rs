@@ -6,16 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::append;
+use crate::killed::corpus;
 use runtime::failpoints::{Failpoint, VARIABLE};
 use runtime::log::kafka::KafkaLog;
-use runtime::log::{Addressed, Log};
 use torture::dice::{RngExt, dice, seed, tenth_or_whole};
 use torture::ground::{bar, eventually, folder, free_address, moment, say};
 use torture::kafka::{KafkaTopic, beside_a_broker};
 use torture::program::{Up, metric, reeve, run, service};
-use wire::Event;
-
-use crate::killed::corpus;
 
 /// Facts that are appended before a writer meets its end, and while it does.
 const FACTS: usize = 40;
@@ -55,7 +53,7 @@ fn an_archive_that_two_services_share_is_whole_whoever_of_them_is_ended_or_stopp
     let log = KafkaLog::open(topic.options().clone()).expect("the topic is there");
     let facts = corpus(&mut dice, rounds * 2 * FACTS);
     let mut untold = facts.chunks(FACTS);
-    let mut append = || untold.next().map_or(0, |facts| told(&*log, facts));
+    let mut append_more = || untold.next().map_or(0, |facts| append(&*log, facts));
     let mut seats = [0, 1].map(|seat| Some(begin(&topic, data.path(), seat, None)));
     let (bar, begun) = (bar("writers of an archive", rounds as u64), moment());
     let mut met: BTreeMap<(End, bool), u64> = BTreeMap::new();
@@ -63,7 +61,7 @@ fn an_archive_that_two_services_share_is_whole_whoever_of_them_is_ended_or_stopp
     for round in 0..rounds {
         let (end, hands_over) = ENDS[round % ENDS.len()];
         let writer = eventually("somebody who writes", || (0..2).find(|seat| writes(seats[*seat].as_ref())));
-        appended += append();
+        appended += append_more();
         let old = seats[writer].take().expect("it writes");
         let stopped = match end {
             End::Killed => {
@@ -75,7 +73,7 @@ fn an_archive_that_two_services_share_is_whole_whoever_of_them_is_ended_or_stopp
                 // Alone: the lease may have been about to go to the other one.
                 [Some(old), seats[1 - writer].take()].into_iter().flatten().for_each(|(_, up)| drop(up.kill()));
                 let (_, ending) = begin(&topic, data.path(), writer, Some(place));
-                appended += append();
+                appended += append_more();
                 ends_at(place, ending);
                 None
             }
@@ -148,10 +146,4 @@ fn of_topic<'a>(command: &'a mut Command, topic: &KafkaTopic, data: &Path) -> &'
 
 fn writes(seat: Option<&(String, Up)>) -> bool {
     seat.is_some_and(|(url, _)| metric(url, "reeve_lease_held{lease=\"archive\"}") == Some(1.0))
-}
-
-/// Appends facts as a gateway does, each where its key says. How many records they are.
-fn told(log: &dyn Log, facts: &[Event]) -> usize {
-    let addressed = |fact: &Event| Addressed { partition: fact.partition(log.partitions()), record: fact.to_raw() };
-    log.append(facts.iter().map(addressed).collect()).expect("they are new").len()
 }

@@ -1,4 +1,4 @@
-//! It ends at a place of the test's choosing: before or after each step of a transaction, and of a snapshot.
+//! It ends at a place of the test's choosing: before or after each step of a transaction, of a snapshot, and of a segment.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use torture::publisher::Publisher;
 use super::{finish, on};
 use crate::killed::{BATCH, SENDERS, corpus};
 
-/// How often a step of a transaction is passed before it strikes, at most. Of snapshots a life has few: there it is the first.
+/// How often a step of a transaction is passed before it strikes, at most. Of snapshots and segments a life has few: there it is the
+/// first.
 const TIMES_MAX: u64 = 12;
 /// Facts of a life: as many as make every place be passed so often.
 const FACTS_OF_A_LIFE: u64 = 240;
@@ -62,8 +63,9 @@ fn end_at_each(places: &[Failpoint], times: usize) -> Option<(Duration, usize)> 
 
 /// One life that ends at `place`, and how long it took to come up beside what its predecessor had left.
 fn end_at(place: Failpoint, topic: &KafkaTopic, data: &Path, publisher: &Publisher, dice: &mut Dice) -> Duration {
-    let of_snapshots = matches!(place, Failpoint::SnapshotBefore | Failpoint::SnapshotAfter);
-    let order = format!("{}:{}", place.name(), if of_snapshots { 1 } else { dice.random_range(1..=TIMES_MAX) });
+    use Failpoint::{ArchiveAfter, ArchiveBefore, SnapshotAfter, SnapshotBefore};
+    let is_rare = matches!(place, SnapshotBefore | SnapshotAfter | ArchiveBefore | ArchiveAfter);
+    let order = format!("{}:{}", place.name(), if is_rare { 1 } else { dice.random_range(1..=TIMES_MAX) });
     let begun = moment();
     let mut up = Up::begin(on(topic, data).env(VARIABLE, &order));
     // A place may be passed while it comes up: its rooms have something to say by then.

@@ -8,12 +8,14 @@ mod brokers;
 mod failpoints;
 mod kills;
 mod rebalances;
+mod stalled;
 mod zombies;
 
 use std::path::Path;
 use std::process::Command;
 
 use machine::oracle::Judgement;
+use runtime::log::{Addressed, Log};
 use torture::kafka::KafkaTopic;
 use torture::program::up;
 use torture::publisher::Publisher;
@@ -27,6 +29,12 @@ fn on(topic: &KafkaTopic, data: &Path) -> Command {
     command.args(["--log", "kafka", "--brokers", topic.brokers()]).env("REEVE_LOG_TOPIC", topic.name());
     command.env("REEVE_KAFKA_NAMESPACE", format!("{}.", topic.name()));
     command
+}
+
+/// Appends facts as a gateway does, each where its key says. How many records they are.
+fn append(log: &dyn Log, facts: &[Event]) -> usize {
+    let addressed = |fact: &Event| Addressed { partition: fact.partition(log.partitions()), record: fact.to_raw() };
+    log.append(facts.iter().map(addressed).collect()).expect("they are new").len()
 }
 
 /// The last life, which nobody disturbs: everything is published and decided. Then the topic is judged.
