@@ -51,8 +51,8 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
 	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1 --skip kafka::
-	@$(PART) "kafka: contract"           ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka
-	@$(PART) "kafka: command and examples" ./deploy/kafka/kafka run cargo test $(HOUSE) --test on_kafka -- --nocapture
+	@KAFKA_SECURE=1 $(PART) "kafka: contract" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka
+	@KAFKA_SECURE=1 $(PART) "kafka: command and examples" ./deploy/kafka/kafka run cargo test $(HOUSE) --test on_kafka -- --nocapture
 	@$(PART) "kafka: kills and zombies"   ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1
 	@$(PART) --summary
 

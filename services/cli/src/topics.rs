@@ -26,6 +26,8 @@ const EXAMPLES_OF_CHECK: &str = "\
 Examples:
   reeve topics check --brokers broker:9092
   reeve topics check --config /etc/reeve/reeve.toml --json
+  REEVE_KAFKA_PROPERTIES=kafka.properties reeve topics check --brokers broker:9093
+                                                            by TLS, a password or a token
 
 Ends with 65 where something is wrong, and with 0 where it is only risky.";
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::house::{Up, reeve, said};
+use crate::house::{Up, reeve, said, told};
 
 /// What `examples/publish.py` asks for, pinned.
 const PACKAGES: &[&str] = &["confluent-kafka==2.16.1", "fastavro==1.13.1"];
@@ -61,6 +61,56 @@ fn what_the_examples_publish_stands_on_the_log_and_what_is_no_record_is_refused_
         assert_eq!(refused.len(), 1, "{refused:?}");
         assert_eq!((&refused[0]["data"]["topic"], &refused[0]["data"]["partition"]), (&json!(topic), &json!(2)), "{refused:?}");
     }
+}
+
+#[test]
+fn a_house_runs_over_tls_by_a_password_and_a_wrong_one_is_told_and_not_shown() {
+    let Some(secured) = secured() else { return };
+    let read = |name: &str| std::fs::read_to_string(secured.join(name)).expect("it is told").trim().to_owned();
+    let (brokers, user, ca) = (read("SASL"), read("user"), secured.join("ca.pem"));
+    let (user, password) = user.split_once(':').expect("name and password");
+    let folder = tempfile::tempdir().expect("a folder");
+    let properties = |name: &str, password: &str| {
+        let file = folder.path().join(name);
+        let said = format!(
+            "security.protocol=SASL_SSL\nssl.ca.location={}\nsasl.mechanism=SCRAM-SHA-512\nsasl.username={user}\nsasl.password={password}\n",
+            ca.display()
+        );
+        std::fs::write(&file, said).expect("written");
+        file.display().to_string()
+    };
+    let topic = format!("secured-{}", std::process::id());
+    let right = properties("right.properties", password);
+    let variables = [("REEVE_KAFKA_PROPERTIES", right.as_str()), ("REEVE_LOG_TOPIC", &topic), ("REEVE_KAFKA_NAMESPACE", &topic)];
+    reeve(&["topics", "create", "--brokers", &brokers, "--partitions", "2"], &variables, 0);
+    let checked = reeve(&["topics", "check", "--brokers", &brokers, "--json"], &variables, 0);
+    assert_eq!(serde_json::from_str::<Value>(&said(&checked)).expect("JSON")["partitions"], json!(2));
+    let up = Up::start_with(&["--log", "kafka", "--brokers", &brokers], &variables);
+    reeve(&["baseline", "set", "billing", "v1", "--author", "dana", "--reason", "a test", "--url", &up.url], &[], 0);
+    up.until("what was said stands on the log", || said(&reeve(&["tail", "--json", "--url", &up.url], &[], 0)).contains("billing"));
+    drop(up);
+
+    let wrong_password = "not-alices-password";
+    let wrong = properties("wrong.properties", wrong_password);
+    let variables = [("REEVE_KAFKA_PROPERTIES", wrong.as_str()), ("REEVE_LOG_TOPIC", &topic)];
+    let data = folder.path().join("data").display().to_string();
+    for arguments in
+        [&["topics", "check"][..], &["topics", "create"], &["up", "--log", "kafka", "--data", &data, "--listen", "127.0.0.1:0"]]
+    {
+        let output = reeve(&[arguments, &["--brokers", &brokers]].concat(), &variables, 69);
+        let told = format!("{}{}", said(&output), told(&output));
+        assert!(told.contains("error RV0010: ") && told.contains("`sasl.password`"), "{told}");
+        assert!(!told.contains(wrong_password) && !told.contains(password), "{told}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is told where its broker is")]
+fn secured() -> Option<PathBuf> {
+    let secured = std::env::var("KAFKA_SECURED").ok().filter(|folder| !folder.is_empty());
+    if secured.is_none() {
+        eprintln!("passed over: KAFKA_SECURED names no secure listeners (`KAFKA_SECURE=1 deploy/kafka/kafka run` does)");
+    }
+    secured.map(PathBuf::from)
 }
 
 /// A session of an agent whose name has to be encoded in its source.

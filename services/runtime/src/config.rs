@@ -163,6 +163,12 @@ const KAFKA_PROPERTIES: Key = key(
     "a file of `name=value` lines as librdkafka names them",
     "",
 );
+const KAFKA_OAUTH_TOKEN_FILE: Key = key(
+    "kafka.oauth_token_file",
+    "A file with the token for sasl.mechanism=OAUTHBEARER, which somebody keeps fresh; empty: none",
+    "a path",
+    "",
+);
 const KAFKA_NAMESPACE: Key = key(
     "kafka.namespace",
     "What names of groups and producers begin with: one for each Reeve of a cluster",
@@ -208,6 +214,7 @@ impl Key {
         LOG_PARTITIONS,
         KAFKA_BROKERS,
         KAFKA_PROPERTIES,
+        KAFKA_OAUTH_TOKEN_FILE,
         KAFKA_NAMESPACE,
         KAFKA_CLOCK_SKEW_MS,
         KAFKA_REPLICATION_LAG_MS,

@@ -126,6 +126,7 @@ impl Coded for LogError {
     fn code(&self) -> Code {
         match self {
             Self::Unavailable { .. } => Code::LogUnavailable,
+            Self::BadSettings { .. } => Code::BadConfig,
             Self::OffsetPending { .. } => Code::OffsetPending,
             Self::OffsetGone { .. } => Code::OffsetGone,
             Self::Held { .. } => Code::LogHeld,

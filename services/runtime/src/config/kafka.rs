@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_PROPERTIES, KAFKA_REPLICATION_LAG_MS, LOG_TOPIC,
-    Reading, topic,
+    Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_OAUTH_TOKEN_FILE, KAFKA_PROPERTIES,
+    KAFKA_REPLICATION_LAG_MS, LOG_TOPIC, Reading, topic,
 };
 use crate::log::kafka::{GroupProtocol, KafkaOptions};
 
@@ -24,11 +24,12 @@ pub(super) fn options(read: &mut Reading<'_>) -> KafkaOptions {
     options.replication_lag_max = Duration::from_millis(read.number(&KAFKA_REPLICATION_LAG_MS, 0, 600_000));
     options.group_protocol = read.one_of(&KAFKA_GROUP_PROTOCOL, GroupProtocol::parse).unwrap_or_default();
     options.settings = properties(read);
-    for owned in options.refused() {
-        let (path, _) = read.layers.value(&KAFKA_PROPERTIES);
-        let reason = format!("`{}` cannot be set: {}", owned.name, owned.reason);
-        read.faults.push(Fault::File { origin: path.to_owned(), reason });
-    }
+    let (token_file, _) = read.layers.value(&KAFKA_OAUTH_TOKEN_FILE);
+    options.oauth_token_file = (!token_file.is_empty()).then(|| token_file.into());
+    let (path, _) = read.layers.value(&KAFKA_PROPERTIES);
+    let origin = if path.is_empty() { KAFKA_PROPERTIES.name } else { path };
+    let faults: Vec<Fault> = options.faults().into_iter().map(|reason| Fault::File { origin: origin.to_owned(), reason }).collect();
+    read.faults.extend(faults);
     options
 }
 
@@ -79,7 +80,8 @@ mod tests {
     #[test]
     fn a_kafka_log_is_a_topic_on_brokers_with_what_is_passed_through() {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
-        writeln!(file, "# how to reach it\nsecurity.protocol = SASL_SSL\n\nsasl.password=a=b # no comment").expect("written");
+        writeln!(file, "# how to reach it\nsecurity.protocol = SASL_SSL\nsasl.mechanism=PLAIN\n\nsasl.password=a=b # no comment")
+            .expect("written");
         let path = file.path().display().to_string();
         let config = Config::of(&layers(&[("kafka.brokers", "one:9092,two:9092"), ("kafka.properties", &path)])).expect("in order");
         let LogConfig::Kafka(options) = config.log else { panic!("{:?}", config.log) };
@@ -109,6 +111,19 @@ mod tests {
             assert!(told.contains(part), "`{part}` is missing: {told}");
         }
         assert!(!told.contains("hunter2"), "{told}");
+    }
+
+    #[test]
+    fn a_token_is_asked_for_by_a_mechanism_and_named_where_it_stands() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(file, "security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER").expect("written");
+        let path = file.path().display().to_string();
+        let given = [("kafka.brokers", "one:9092"), ("kafka.properties", path.as_str())];
+        let ConfigError(faults) = Config::of(&layers(&given)).expect_err("there is no token");
+        assert!(faults[0].to_string().contains("asks for `kafka.oauth_token_file`"), "{faults:?}");
+        let config = Config::of(&layers(&[given[0], given[1], ("kafka.oauth_token_file", "/run/token")])).expect("in order");
+        let LogConfig::Kafka(options) = config.log else { panic!("{:?}", config.log) };
+        assert_eq!(options.oauth_token_file.as_deref(), Some(std::path::Path::new("/run/token")));
     }
 
     #[test]

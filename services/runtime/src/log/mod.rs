@@ -205,6 +205,12 @@ pub enum LogError {
         /// What was tried and what came back.
         reason: String,
     },
+    /// The log cannot be reached as it is set up: somebody has to correct it.
+    #[error("the settings of the log's client are refused: {reason}")]
+    BadSettings {
+        /// Which, and why.
+        reason: String,
+    },
     /// A predecessor's transaction is undecided on this partition.
     #[error("a transaction is pending on partition {partition}")]
     OffsetPending {

@@ -17,6 +17,7 @@ mod cycle;
 mod gateways;
 mod holes;
 mod proxy;
+mod secure;
 
 mod contract {
     runtime::log_contract!(super::OnKafka::new, super::is_there);

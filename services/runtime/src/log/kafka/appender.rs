@@ -14,11 +14,12 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::producer::ThreadedProducer;
 use wire::{Offset, Partition};
 
+use super::native::Authenticated;
 use super::patience::Patience;
 use super::publisher::{Deliveries, Reports, send};
 use super::settings::APPEND_TIMEOUT;
 use super::tail::Tail;
-use super::{Inner, unavailable};
+use super::{Inner, not_made, unavailable};
 use crate::log::dedupe::{self, Planned, UniqueKey, unique_key};
 use crate::log::{Addressed, AppendError, Appended, LogError, locked, no_partition};
 
@@ -30,7 +31,7 @@ const RETRY_AFTER_MS: u64 = 200;
 pub(super) struct Appender {
     topic: String,
     partitions: u32,
-    producer: ThreadedProducer<Reports>,
+    producer: Authenticated<ThreadedProducer<Reports>>,
     claims: Claims,
 }
 
@@ -51,7 +52,8 @@ struct Claimed<'a> {
 
 impl Appender {
     pub(super) fn new(inner: &Inner) -> Result<Self, LogError> {
-        let producer = ThreadedProducer::from_config_and_context(&inner.options.appender(), Reports).map_err(unavailable)?;
+        let producer = ThreadedProducer::from_config_and_context(&inner.options.appender(), Reports::default()).map_err(not_made)?;
+        let producer = inner.tokens.authenticate(producer)?;
         Ok(Self { topic: inner.options.topic.clone(), partitions: inner.partitions, producer, claims: Claims::default() })
     }
 

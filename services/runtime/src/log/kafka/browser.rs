@@ -9,10 +9,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::Offset as At;
 use wire::{Offset, Partition, StoredRecord};
 
-use super::member::{Quiet, kafka_partition};
-use super::native::{FetchQueue, Fetched};
+use super::heard::Quiet;
+use super::member::kafka_partition;
+use super::native::{Authenticated, FetchQueue, Fetched};
 use super::patience::Patience;
-use super::{Inner, unavailable};
+use super::{Inner, not_made, unavailable};
 use crate::log::LogError;
 
 /// How long one read may take.
@@ -26,7 +27,7 @@ const LOOK_BACK: i64 = 64;
 pub(super) struct Browser {
     topic: String,
     queue: FetchQueue,
-    reader: BaseConsumer<Quiet>,
+    reader: Authenticated<BaseConsumer<Quiet>>,
     /// By partition: its stable end when it was looked at, and the offset after its last record then.
     ends: BTreeMap<Partition, (Offset, Offset)>,
 }
@@ -36,7 +37,8 @@ pub(super) struct Browser {
 impl Browser {
     pub(super) fn new(inner: &Inner) -> Result<Self, LogError> {
         let config = inner.options.reader("reeve.browser", "reeve.browser");
-        let reader = BaseConsumer::from_config_and_context(&config, Quiet).map_err(unavailable)?;
+        let reader = BaseConsumer::from_config_and_context(&config, Quiet::default()).map_err(not_made)?;
+        let reader = inner.tokens.authenticate(reader)?;
         let queue = FetchQueue::of(&reader).ok_or_else(|| unavailable("a consumer without a queue"))?;
         Ok(Self { topic: inner.options.topic.clone(), queue, reader, ends: BTreeMap::new() })
     }

@@ -20,9 +20,10 @@ use rdkafka::topic_partition_list::Offset as At;
 use rdkafka::{ClientContext, TopicPartitionList};
 use wire::{Offset, Partition, StoredRecord};
 
-use super::native::{self, FetchQueue, Fetched};
+use super::heard::{Heard, Quiet};
+use super::native::{self, Authenticated, FetchQueue, Fetched};
 use super::patience::Patience;
-use super::{Inner, unavailable};
+use super::{Inner, not_made, unavailable};
 use crate::log::{Consumer, Extent, LogError, Membership, Polled, locked, no_partition};
 
 /// Messages that are taken from librdkafka at once, while fewer wait here.
@@ -42,8 +43,8 @@ pub(super) struct Reader {
     inner: Arc<Inner>,
     /// Dropped before the reader that it belongs to.
     queue: FetchQueue,
-    reader: BaseConsumer<Quiet>,
-    member: BaseConsumer<News>,
+    reader: Authenticated<BaseConsumer<Quiet>>,
+    member: Authenticated<BaseConsumer<News>>,
     /// What the group gave this member and has not taken back.
     held: BTreeSet<Partition>,
     /// Whether a newer instance took its place: it stays out then.
@@ -56,10 +57,10 @@ pub(super) struct Reader {
 
 /// What the group said and the room was not told yet.
 #[derive(Default)]
-pub(super) struct News(Mutex<VecDeque<Polled>>);
-
-/// A client that is in no group.
-pub(super) struct Quiet;
+pub(super) struct News {
+    said: Mutex<VecDeque<Polled>>,
+    heard: Heard,
+}
 
 /// What was fetched and not yet handed out, per partition in order.
 #[derive(Default)]
@@ -85,11 +86,12 @@ struct Ends {
 impl Reader {
     pub(super) fn join(inner: Arc<Inner>, group: &str, member: &str) -> Result<Self, LogError> {
         let options = &inner.options;
-        let mut reader = BaseConsumer::from_config_and_context(&options.reader(group, member), Quiet).map_err(unavailable)?;
-        let mut joined = BaseConsumer::from_config_and_context(&options.member(group, member), News::default()).map_err(unavailable)?;
+        let mut reader = BaseConsumer::from_config_and_context(&options.reader(group, member), Quiet::default()).map_err(not_made)?;
+        let mut joined = BaseConsumer::from_config_and_context(&options.member(group, member), News::default()).map_err(not_made)?;
         let [of_reader, of_member] = [(); 2].map(|()| Arc::clone(&inner.changed));
         reader.set_nonempty_callback(move || of_reader.happened());
         joined.set_nonempty_callback(move || of_member.happened());
+        let (reader, joined) = (inner.tokens.authenticate(reader)?, inner.tokens.authenticate(joined)?);
         joined.subscribe(&[&options.topic]).map_err(unavailable)?;
         let queue = FetchQueue::of(&reader).ok_or_else(|| unavailable("a consumer without a queue"))?;
         let (held, ahead) = (BTreeSet::new(), Ahead::default());
@@ -107,7 +109,7 @@ impl Reader {
                 self.give_up(&lost)?;
                 return Ok((!lost.is_empty()).then_some(Polled::Revoked(lost)));
             }
-            let Some(news) = locked(&self.member.context().0).pop_front() else { continue };
+            let Some(news) = locked(&self.member.context().said).pop_front() else { continue };
             match &news {
                 Polled::Assigned(partitions) => self.held.extend(partitions),
                 Polled::Revoked(partitions) => {
@@ -234,7 +236,7 @@ impl Consumer for Reader {
 
     fn membership(&self) -> Option<Membership> {
         // A rebalance that was decided and not yet told: its generation is not for what the room still believes to hold.
-        let is_told = locked(&self.member.context().0).is_empty();
+        let is_told = locked(&self.member.context().said).is_empty();
         (is_told && !self.is_replaced && !self.member.assignment_lost()).then(|| native::membership(&self.member)).flatten()
     }
 }
@@ -255,7 +257,7 @@ impl Drop for Reader {
 
 impl ClientContext for News {
     fn error(&self, error: KafkaError, reason: &str) {
-        tell(&error, reason);
+        self.heard.note(&error, reason);
     }
 }
 
@@ -273,24 +275,9 @@ impl ConsumerContext for News {
         };
         match news {
             Ok(Polled::Assigned(share) | Polled::Revoked(share)) if share.is_empty() => {}
-            Ok(news) => locked(&self.0).push_back(news),
+            Ok(news) => locked(&self.said).push_back(news),
             Err(error) => tracing::warn!(code = "RV0010", "a rebalance could not be followed: {error}"),
         }
-    }
-}
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        tell(&error, reason);
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
-/// A client goes on by itself after whatever it tells so; what ends a member comes by its poll.
-fn tell(error: &KafkaError, reason: &str) {
-    if !matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
-        tracing::warn!(code = "RV0010", "Kafka's client: {error}: {reason}");
     }
 }
 

@@ -6,8 +6,10 @@
 mod appender;
 mod browser;
 pub mod demands;
+mod heard;
 mod member;
 mod native;
+mod oauth;
 mod patience;
 mod publisher;
 mod settings;
@@ -20,12 +22,16 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset as At;
 use wire::{Offset, Partition, StoredRecord, Timestamp};
 
 use self::appender::Appender;
 use self::browser::Browser;
-use self::member::{Quiet, Reader, kafka_partition};
+use self::heard::Quiet;
+use self::member::{Reader, kafka_partition};
+use self::native::Authenticated;
+use self::oauth::Tokens;
 use self::publisher::Publisher;
 use self::tail::Tail;
 use super::embedded::Clock;
@@ -52,7 +58,8 @@ struct Inner {
     /// How long a record may stand above the high watermark, dated and unseen, while a copy that is gone is still waited for.
     replication_lag_us: i64,
     /// Sees transactions in flight, and reads nothing.
-    onlooker: BaseConsumer<Quiet>,
+    onlooker: Authenticated<BaseConsumer<Quiet>>,
+    tokens: Tokens,
     changed: Arc<Changed>,
 }
 
@@ -77,13 +84,17 @@ impl KafkaLog {
     /// Opens a topic that exists.
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] when no broker answers, the topic is not there, or a setting is refused.
+    /// [`LogError::Unavailable`] when no broker answers or lets us in, or the topic is not there; [`LogError::BadSettings`] when
+    /// a setting is refused.
     pub fn open(options: KafkaOptions) -> Result<Arc<Self>, LogError> {
-        if let Some(owned) = options.refused().first() {
-            return Err(unavailable(format!("`{}` cannot be set: {}", owned.name, owned.reason)));
+        if let Some(reason) = options.faults().into_iter().next() {
+            return Err(LogError::BadSettings { reason });
         }
-        let onlooker = BaseConsumer::from_config_and_context(&options.onlooker(), Quiet).map_err(unavailable)?;
-        let metadata = onlooker.fetch_metadata(Some(&options.topic), ANSWER_WITHIN).map_err(unavailable)?;
+        let tokens = Tokens::of(&options);
+        let onlooker = BaseConsumer::from_config_and_context(&options.onlooker(), Quiet::default()).map_err(not_made)?;
+        let onlooker = tokens.authenticate(onlooker)?;
+        let metadata = onlooker.fetch_metadata(Some(&options.topic), ANSWER_WITHIN);
+        let metadata = metadata.map_err(|error| unavailable(Quiet::explain(&onlooker, &error)))?;
         let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
         let has_copies = metadata.topics().iter().flat_map(|topic| topic.partitions()).any(|partition| partition.replicas().len() > 1);
         let lag_max = if has_copies { options.replication_lag_max } else { Duration::ZERO };
@@ -91,7 +102,7 @@ impl KafkaLog {
             return Err(unavailable(format!("there is no topic {}", options.topic)));
         }
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
-        let inner = Arc::new(Inner { options, partitions, replication_lag_us: us(lag_max), onlooker, changed: Arc::default() });
+        let inner = Arc::new(Inner { options, partitions, replication_lag_us: us(lag_max), onlooker, tokens, changed: Arc::default() });
         Ok(Arc::new(Self { writing: Mutex::default(), browser: Mutex::default(), inner }))
     }
 
@@ -217,6 +228,17 @@ impl Changed {
 
 fn us(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// A client that cannot be made has settings that contradict each other, or that name what is not there. Its value is not told:
+/// what has a wrong name may be a password.
+fn not_made(error: KafkaError) -> LogError {
+    let reason = match error {
+        KafkaError::ClientConfig(_, told, name, _) => format!("`{name}`: {told}"),
+        KafkaError::ClientCreation(told) => told,
+        other => other.to_string(),
+    };
+    LogError::BadSettings { reason }
 }
 
 fn unavailable(reason: impl std::fmt::Display) -> LogError {

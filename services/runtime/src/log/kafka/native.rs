@@ -6,19 +6,23 @@
 #![allow(unsafe_code, reason = "the Kafka door: librdkafka is a C library")]
 
 use std::ffi::{CStr, CString, c_void};
+use std::ops::Deref;
 use std::ptr::{self, NonNull};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rdkafka::TopicPartitionList;
+use rdkafka::admin::AdminClient;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, TopicPartitionList};
 use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
-use crate::log::Membership;
+use super::oauth::Token;
 use crate::log::headers::named;
+use crate::log::{Membership, locked};
 
 /// What comes out of a reader's queue.
 pub(super) enum Fetched {
@@ -43,6 +47,23 @@ pub(super) struct TransactionError {
     pub(super) is_fatal: bool,
     pub(super) requires_abort: bool,
     pub(super) reason: String,
+}
+
+/// A client to which tokens can be handed from another thread for as long as it lives. It is never taken out of this.
+pub(super) struct Authenticated<C> {
+    sink: TokenSink,
+    client: C,
+}
+
+/// Where a client takes its tokens: nowhere once it is gone.
+#[derive(Clone)]
+pub(super) struct TokenSink(Arc<Mutex<Option<ClientPtr>>>);
+
+struct ClientPtr(NonNull<sys::rd_kafka_t>);
+
+/// A client of whatever kind.
+pub(super) trait NativeClient {
+    fn ptr(&self) -> *mut sys::rd_kafka_t;
 }
 
 /// An answer of librdkafka's that has to be given back.
@@ -282,6 +303,81 @@ impl Drop for Event {
     fn drop(&mut self) {
         // SAFETY: the event was handed to us and is destroyed once.
         unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) }
+    }
+}
+
+// === tokens ===
+
+impl<C: ConsumerContext> NativeClient for BaseConsumer<C> {
+    fn ptr(&self) -> *mut sys::rd_kafka_t {
+        self.client().native_ptr()
+    }
+}
+
+impl<C: ProducerContext> NativeClient for ThreadedProducer<C> {
+    fn ptr(&self) -> *mut sys::rd_kafka_t {
+        self.client().native_ptr()
+    }
+}
+
+impl<C: ClientContext> NativeClient for AdminClient<C> {
+    fn ptr(&self) -> *mut sys::rd_kafka_t {
+        self.inner().native_ptr()
+    }
+}
+
+// SAFETY: librdkafka's client may be used from any thread (INTRODUCTION.md, "Threads and callbacks").
+unsafe impl Send for ClientPtr {}
+
+impl<C: NativeClient> Authenticated<C> {
+    pub(super) fn new(client: C) -> Self {
+        let sink = TokenSink(Arc::new(Mutex::new(NonNull::new(client.ptr()).map(ClientPtr))));
+        Self { sink, client }
+    }
+
+    pub(super) fn sink(&self) -> TokenSink {
+        self.sink.clone()
+    }
+}
+
+impl<C> Deref for Authenticated<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.client
+    }
+}
+
+impl<C> Drop for Authenticated<C> {
+    /// Runs before the client's own: nobody hands it anything from here on.
+    fn drop(&mut self) {
+        *locked(&self.sink.0) = None;
+    }
+}
+
+impl TokenSink {
+    pub(super) fn is_alive(&self) -> bool {
+        locked(&self.0).is_some()
+    }
+
+    /// Gives the client a token for its next connections. One that is gone needs none.
+    pub(super) fn hand(&self, token: &Token) -> Result<(), String> {
+        let client = locked(&self.0);
+        let Some(ClientPtr(client)) = &*client else { return Ok(()) };
+        let (text, subject) = (c_string(&token.text), c_string(&token.subject));
+        let mut reason = [0; 256];
+        // SAFETY: the client lives as long as its pointer stands here, and the lock is held; the strings are copied, and
+        // `reason` is written only during the call, with a zero at its end.
+        unsafe {
+            let (room, ends_ms) = (reason.len(), token.ends.0 / 1_000);
+            let (extensions, told) = (ptr::null_mut(), reason.as_mut_ptr());
+            let code =
+                sys::rd_kafka_oauthbearer_set_token(client.as_ptr(), text.as_ptr(), ends_ms, subject.as_ptr(), extensions, 0, told, room);
+            match RDKafkaErrorCode::from(code) {
+                RDKafkaErrorCode::NoError => Ok(()),
+                _ => Err(CStr::from_ptr(reason.as_ptr()).to_string_lossy().into_owned()),
+            }
+        }
     }
 }
 

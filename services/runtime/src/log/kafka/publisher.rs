@@ -16,10 +16,11 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use rdkafka::topic_partition_list::Offset as At;
 use wire::{Offset, Partition};
 
+use super::heard::Heard;
 use super::member::kafka_partition;
-use super::native::{self, TransactionError};
+use super::native::{self, Authenticated, TransactionError};
 use super::settings::TRANSACTION_TIMEOUT;
-use super::{Inner, unavailable};
+use super::{Inner, not_made, unavailable};
 use crate::failpoints::{self, Failpoint};
 use crate::log::{Addressed, CommitError, LogError, Producer, Transaction, locked, no_partition};
 
@@ -29,13 +30,14 @@ const REPORTS_WITHIN: Duration = Duration::from_secs(1);
 /// A producer of one epoch.
 pub(super) struct Publisher {
     inner: Arc<Inner>,
-    producer: ThreadedProducer<Reports>,
+    producer: Authenticated<ThreadedProducer<Reports>>,
     /// Whether a commit failed: a producer after that is good for nothing.
     failed: bool,
 }
 
 /// Takes delivery reports to whoever waits for them.
-pub(super) struct Reports;
+#[derive(Default)]
+pub(super) struct Reports(Heard);
 
 /// Where the report on one record goes.
 pub(super) struct Receipt {
@@ -55,8 +57,10 @@ impl Publisher {
     /// Registers it: an older one of the same id is fenced, and what it left is decided, before this returns.
     pub(super) fn register(inner: Arc<Inner>, transactional_id: &str) -> Result<Self, LogError> {
         let config = inner.options.transactional(transactional_id);
-        let producer = ThreadedProducer::from_config_and_context(&config, Reports).map_err(unavailable)?;
-        producer.init_transactions(TRANSACTION_TIMEOUT).map_err(unavailable)?;
+        let producer = ThreadedProducer::from_config_and_context(&config, Reports::default()).map_err(not_made)?;
+        let producer = inner.tokens.authenticate(producer)?;
+        let registered = producer.init_transactions(TRANSACTION_TIMEOUT);
+        registered.map_err(|error| unavailable(producer.context().0.explain(&error)))?;
         Ok(Self { inner, producer, failed: false })
     }
 
@@ -156,7 +160,11 @@ impl std::fmt::Display for TransactionError {
 
 // === impl Reports ===
 
-impl ClientContext for Reports {}
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.note(&error, reason);
+    }
+}
 
 impl ProducerContext for Reports {
     type DeliveryOpaque = Box<Receipt>;

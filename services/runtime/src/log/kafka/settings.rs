@@ -1,9 +1,12 @@
 //! How Kafka is reached. Any setting of librdkafka's may be passed through, but for those on which exactly once rests.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 
 /// A cluster and a topic on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct KafkaOptions {
     pub topic: String,
     /// Settings of librdkafka's that are passed through, such as `security.protocol`.
     pub settings: BTreeMap<String, String>,
+    /// A file that holds the token of OAUTHBEARER, and that somebody keeps fresh.
+    pub oauth_token_file: Option<PathBuf>,
     /// What the names of consumer groups and transactional ids begin with, such as `staging.`: for two Reeves on one cluster.
     pub namespace: String,
     /// How far the clocks of brokers and rooms may lie apart, at most: silence is judged this much later.
@@ -54,8 +59,10 @@ pub(super) const RECORD_BYTES_MAX: usize = 2 * wire::limits::VALUE_BYTES_MAX;
 pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 const ONCE: &str = "exactly once rests on it";
+const MECHANISMS: &str = "`PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`";
 const MEMBERS: &str = "each room is a member of its own group";
 const TIMES: &str = "the times of transactions, messages and sessions are chosen together";
+const TOKENS: &str = "tokens are read from `kafka.oauth_token_file`, which may be kept fresh by whatever asks for them";
 const QUICK: &str = "with another value a transaction takes 100 ms (PITFALLS P5)";
 
 /// Settings that Reeve owns, each with the reason.
@@ -88,6 +95,11 @@ pub const OWNED: &[Owned] = &[
     owned("message.max.bytes", "a record may be as large as the wire allows"),
     owned("partitioner", "the partitioner is part of the wire: murmur2 of the key"),
     owned("plugin.library.paths", "Reeve loads no code of others"),
+    owned("enable.sasl.oauthbearer.unsecure.jwt", "nobody signs or renews such tokens"),
+    owned("sasl.oauthbearer.method", TOKENS),
+    owned("sasl.oauthbearer.client.id", TOKENS),
+    owned("sasl.oauthbearer.client.secret", TOKENS),
+    owned("sasl.oauthbearer.token.endpoint.url", TOKENS),
 ];
 
 const fn owned(name: &'static str, reason: &'static str) -> Owned {
@@ -116,6 +128,7 @@ impl KafkaOptions {
             brokers: brokers.to_owned(),
             topic: topic.to_owned(),
             settings: BTreeMap::new(),
+            oauth_token_file: None,
             namespace: String::new(),
             clock_skew_max: Duration::from_millis(50),
             replication_lag_max: Duration::from_secs(30),
@@ -126,6 +139,41 @@ impl KafkaOptions {
     /// Settings that were to be passed through and cannot be.
     pub fn refused(&self) -> Vec<Owned> {
         OWNED.iter().copied().filter(|owned| self.settings.contains_key(owned.name)).collect()
+    }
+
+    /// Everything that is wrong with what is passed through, as far as it can be known without a broker. No value is told: what
+    /// stands under a wrong name may be a password.
+    pub fn faults(&self) -> Vec<String> {
+        let refused = self.refused();
+        let mut faults: Vec<String> = refused.iter().map(|owned| format!("`{}` cannot be set: {}", owned.name, owned.reason)).collect();
+        let passed = self.settings.iter().filter(|(name, _)| refused.iter().all(|owned| owned.name != name.as_str()));
+        for (name, value) in passed {
+            match ClientConfig::new().set(name, value).create_native_config() {
+                Err(KafkaError::ClientConfig(_, told, ..)) => {
+                    faults.push(format!("`{name}`: {}", told.replace(&format!("\"{value}\""), "...")));
+                }
+                Err(_) => faults.push(format!("`{name}` is refused by Kafka's client")),
+                Ok(_) => {}
+            }
+        }
+        faults.extend(self.fault_of_mechanism());
+        faults
+    }
+
+    /// What is asked for without what it takes.
+    fn fault_of_mechanism(&self) -> Option<String> {
+        let protocol = self.settings.get("security.protocol").map(|protocol| protocol.to_ascii_lowercase()).unwrap_or_default();
+        let mechanism = ["sasl.mechanism", "sasl.mechanisms"].iter().find_map(|name| self.settings.get(*name));
+        let asks = protocol.starts_with("sasl_");
+        let bears_tokens = asks && mechanism.is_some_and(|mechanism| mechanism == "OAUTHBEARER");
+        match &self.oauth_token_file {
+            _ if asks && mechanism.is_none() => Some(format!("`security.protocol` asks for `sasl.mechanism`: {MECHANISMS}")),
+            None if bears_tokens => Some("`sasl.mechanism=OAUTHBEARER` asks for `kafka.oauth_token_file`".to_owned()),
+            Some(_) if !bears_tokens => {
+                Some("`kafka.oauth_token_file` asks for `security.protocol=SASL_SSL` and `sasl.mechanism=OAUTHBEARER`".to_owned())
+            }
+            _ => None,
+        }
     }
 
     /// A client that only asks.
@@ -174,6 +222,8 @@ impl KafkaOptions {
     pub(super) fn onlooker(&self) -> ClientConfig {
         let mut config = self.client();
         config.set("isolation.level", "read_uncommitted");
+        // Whatever is written down of it, it hears why nobody answers.
+        config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
 
@@ -229,6 +279,28 @@ mod tests {
         options.settings.insert("acks".to_owned(), "1".to_owned());
         let refused: Vec<&str> = options.refused().iter().map(|owned| owned.name).collect();
         assert_eq!(refused, ["acks", "isolation.level"]);
+    }
+
+    #[test]
+    fn what_the_client_does_not_know_or_lacks_is_named_and_no_value_told() {
+        let faults = |settings: &[(&str, &str)], token_file: Option<&str>| {
+            let mut options = KafkaOptions::new("broker:9092", "agent-events");
+            options.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            options.oauth_token_file = token_file.map(PathBuf::from);
+            options.faults().join("; ")
+        };
+        let misspelt = faults(&[("sasl.pasword", "hunter2")], None);
+        assert!(misspelt.contains("`sasl.pasword`: No such configuration property") && !misspelt.contains("hunter2"), "{misspelt}");
+        let misplaced = faults(&[("socket.timeout.ms", "hunter2"), ("ssl.endpoint.identification.algorithm", "hunter2")], None);
+        assert!(misplaced.contains("`socket.timeout.ms`: ") && !misplaced.contains("hunter2"), "{misplaced}");
+        let nameless = faults(&[("security.protocol", "SASL_SSL")], None);
+        assert!(nameless.contains("`sasl.mechanism`: `PLAIN`"), "{nameless}");
+        let bearer = [("security.protocol", "sasl_ssl"), ("sasl.mechanism", "OAUTHBEARER")];
+        assert!(faults(&bearer, None).ends_with("asks for `kafka.oauth_token_file`"), "{}", faults(&bearer, None));
+        assert_eq!(faults(&bearer, Some("/run/token")), "");
+        let unused = faults(&[("sasl.mechanism", "OAUTHBEARER")], Some("/run/token"));
+        assert!(unused.starts_with("`kafka.oauth_token_file` asks for `security.protocol=SASL_SSL`"), "{unused}");
+        assert!(faults(&[("sasl.oauthbearer.method", "oidc")], None).contains("are read from `kafka.oauth_token_file`"));
     }
 
     #[test]

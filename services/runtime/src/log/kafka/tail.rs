@@ -17,9 +17,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::topic_partition_list::Offset as At;
 use wire::{Offset, Partition, StoredRecord};
 
-use super::member::{Quiet, kafka_partition};
+use super::heard::Quiet;
+use super::member::kafka_partition;
 use super::native::{FetchQueue, Fetched};
-use super::{Changed, Inner, unavailable};
+use super::{Changed, Inner, not_made, unavailable};
 use crate::log::dedupe::{Known, UniqueKey, unique_key};
 use crate::log::{LogError, locked};
 
@@ -68,7 +69,8 @@ impl Tail {
         }
         let mut config = inner.options.reader("reeve.tail", "reeve.tail");
         config.set("isolation.level", "read_uncommitted");
-        let reader = BaseConsumer::from_config_and_context(&config, Quiet).map_err(unavailable)?;
+        let reader = BaseConsumer::from_config_and_context(&config, Quiet::default()).map_err(not_made)?;
+        let reader = inner.tokens.authenticate(reader)?;
         reader.assign(&places).map_err(unavailable)?;
         let queue = FetchQueue::of(&reader).ok_or_else(|| unavailable("a consumer without a queue"))?;
         let newest = Newest { next, order: BTreeMap::new(), first: BTreeMap::new(), per_partition };

@@ -7,10 +7,12 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::metadata::Metadata;
 
 use super::demands::{Settings, Standing, settings_of_new};
-use super::member::Quiet;
-use super::{ANSWER_WITHIN, KafkaOptions, unavailable};
+use super::heard::Quiet;
+use super::oauth::Tokens;
+use super::{ANSWER_WITHIN, KafkaOptions, not_made, unavailable};
 use crate::log::LogError;
 
 type Admin = AdminClient<DefaultClientContext>;
@@ -20,7 +22,10 @@ type Admin = AdminClient<DefaultClientContext>;
 /// # Errors
 /// [`LogError::Unavailable`] when the brokers do not answer or refuse it.
 pub async fn create(options: &KafkaOptions, partitions: u32, replicas: u32) -> Result<bool, LogError> {
-    let admin = Admin::from_config(&options.client()).map_err(unavailable)?;
+    // Who is not let in hears so of the one who asks first.
+    brokers(options)?;
+    let tokens = Tokens::of(options);
+    let admin = tokens.authenticate(Admin::from_config(&options.client()).map_err(not_made)?)?;
     let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let topic = NewTopic::new(&options.topic, count(partitions), TopicReplication::Fixed(count(replicas)));
     let settings = settings_of_new(replicas);
@@ -39,7 +44,7 @@ pub async fn create(options: &KafkaOptions, partitions: u32, replicas: u32) -> R
 /// # Errors
 /// [`LogError::Unavailable`] when none of them answers.
 pub fn brokers(options: &KafkaOptions) -> Result<u32, LogError> {
-    let metadata = onlooker(options)?.fetch_metadata(Some(&options.topic), ANSWER_WITHIN).map_err(unavailable)?;
+    let metadata = metadata(options)?;
     Ok(u32::try_from(metadata.brokers().len()).unwrap_or(u32::MAX))
 }
 
@@ -48,7 +53,7 @@ pub fn brokers(options: &KafkaOptions) -> Result<u32, LogError> {
 /// # Errors
 /// [`LogError::Unavailable`] when the brokers do not answer, or do not tell of the topic.
 pub async fn look(options: &KafkaOptions) -> Result<Option<Standing>, LogError> {
-    let metadata = onlooker(options)?.fetch_metadata(Some(&options.topic), ANSWER_WITHIN).map_err(unavailable)?;
+    let metadata = metadata(options)?;
     let partitions = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
     if partitions.is_empty() {
         return Ok(None);
@@ -56,7 +61,8 @@ pub async fn look(options: &KafkaOptions) -> Result<Option<Standing>, LogError> 
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let replicas = partitions.iter().map(|partition| count(partition.replicas().len())).min().unwrap_or(0);
     let in_sync = partitions.iter().map(|partition| count(partition.isr().len())).min().unwrap_or(0);
-    let admin = Admin::from_config(&options.client()).map_err(unavailable)?;
+    let tokens = Tokens::of(options);
+    let admin = tokens.authenticate(Admin::from_config(&options.client()).map_err(not_made)?)?;
     let topic = settings(&admin, &ResourceSpecifier::Topic(&options.topic)).await?;
     let topic = topic.map_err(|reason| unavailable(format!("the settings of {} are not told: {reason}", options.topic)))?;
     let mut brokers = BTreeMap::new();
@@ -76,8 +82,12 @@ async fn settings(admin: &Admin, of: &ResourceSpecifier<'_>) -> Result<Result<Se
 }
 
 /// Asks without making a topic by asking for it, as a producer would.
-fn onlooker(options: &KafkaOptions) -> Result<BaseConsumer<Quiet>, LogError> {
-    BaseConsumer::from_config_and_context(&options.onlooker(), Quiet).map_err(unavailable)
+fn metadata(options: &KafkaOptions) -> Result<Metadata, LogError> {
+    let tokens = Tokens::of(options);
+    let onlooker = BaseConsumer::from_config_and_context(&options.onlooker(), Quiet::default()).map_err(not_made)?;
+    let onlooker = tokens.authenticate(onlooker)?;
+    let metadata = onlooker.fetch_metadata(Some(&options.topic), ANSWER_WITHIN);
+    metadata.map_err(|error| unavailable(Quiet::explain(&onlooker, &error)))
 }
 
 fn patience() -> AdminOptions {
