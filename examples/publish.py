@@ -4,6 +4,11 @@
     pip install confluent-kafka fastavro
     python examples/publish.py --brokers 127.0.0.1:9092 < facts.jsonl
 
+or, where a schema registry stands beside Kafka and Reeve is told of it (`schema_registry.url`), with Confluent's own framing:
+
+    pip install "confluent-kafka[avro,schemaregistry]"
+    python examples/publish.py --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081 < facts.jsonl
+
 Each line is a CloudEvent as the gateway takes it over HTTP:
 
     {"source": "/platforms/acme/agents/billing", "id": "1", "type": "io.reeve.session.started.v1",
@@ -30,9 +35,10 @@ SINGLE_OBJECT = b"\xc3\x01"
 class Publisher:
     """Facts in, records out: each acknowledged by every in-sync replica, or an error."""
 
-    def __init__(self, brokers: str, topic: str, schemas: Path = SCHEMAS, **settings: str) -> None:
+    def __init__(self, brokers: str, topic: str, registry: str | None = None, schemas: Path = SCHEMAS, **settings: str) -> None:
         self.topic = topic
         self.schemas = schemas
+        self.frame = registered(registry, topic) if registry else single_object
         self.known = {}
         self.failed = []
         self.producer = Producer({
@@ -58,15 +64,10 @@ class Publisher:
         )
 
     def framed(self, kind: str, data: dict) -> bytes:
-        """Avro's single-object encoding: marker, fingerprint of the schema, value."""
+        """Avro that says by its first bytes which schema it was written with."""
         if kind not in self.known:
-            schema = json.loads((self.schemas / f"{kind}.avsc").read_text())
-            crc = bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
-            self.known[kind] = (SINGLE_OBJECT + crc, parse_schema(schema, _write_hint=False))
-        framing, schema = self.known[kind]
-        value = BytesIO()
-        schemaless_writer(value, schema, data, strict_allow_default=True)
-        return framing + value.getvalue()
+            self.known[kind] = self.frame((self.schemas / f"{kind}.avsc").read_text())
+        return self.known[kind](data)
 
     def delivered(self, error, record) -> None:
         if error is not None:
@@ -81,6 +82,36 @@ class Publisher:
             raise TimeoutError(f"{left} facts were not acknowledged within 30 s")
 
 
+def single_object(schema: str):
+    """Avro's own encoding of a single object: marker, fingerprint of the schema, value. It needs no registry."""
+    schema = json.loads(schema)
+    framing = SINGLE_OBJECT + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+    parsed = parse_schema(schema, _write_hint=False)
+
+    def frame(data: dict) -> bytes:
+        value = BytesIO()
+        schemaless_writer(value, parsed, data, strict_allow_default=True)
+        return framing + value.getvalue()
+
+    return frame
+
+
+def registered(registry: str, topic: str):
+    """Confluent's framing: 00, the id that the registry gave the schema, value. A topic of many kinds has a subject for each."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject_name_strategy
+    from confluent_kafka.schema_registry.avro import AvroSerializer
+    from confluent_kafka.serialization import MessageField, SerializationContext
+
+    client = SchemaRegistryClient({"url": registry})
+    conf = {"subject.name.strategy": record_subject_name_strategy, "validate.strict.allow.default": True}
+
+    def framed_as(schema: str):
+        serializer = AvroSerializer(client, schema, conf=conf)
+        return lambda data: serializer(data, SerializationContext(topic, MessageField.VALUE))
+
+    return framed_as
+
+
 def agent_of(event: dict) -> str:
     """The key: the agent's id, so that everything about an agent lies on one partition, in order."""
     platform_and_agent = event["source"].split("/agents/", 1)
@@ -91,8 +122,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Publish facts to Reeve's topic.")
     parser.add_argument("--brokers", required=True, help="host:port of some brokers, separated by commas")
     parser.add_argument("--topic", default="agent-events")
+    parser.add_argument("--registry", help="address of a schema registry, to write with the ids that it gives; none: single objects")
     arguments = parser.parse_args()
-    publisher = Publisher(arguments.brokers, arguments.topic)
+    publisher = Publisher(arguments.brokers, arguments.topic, arguments.registry)
     count = 0
     for line in filter(str.strip, sys.stdin):
         publisher.publish(json.loads(line))

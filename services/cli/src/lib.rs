@@ -13,6 +13,7 @@ mod fleet;
 mod import;
 mod keys;
 mod kpis;
+mod migrate;
 pub mod output;
 mod policy;
 mod publish;
@@ -107,9 +108,11 @@ enum Command {
     /// Check, try, adopt and show what the rooms go by.
     #[command(subcommand)]
     Policy(policy::Policy),
-    /// Make the Kafka topic that Reeve lives on, or say what is wrong with it.
+    /// Make the Kafka topic that Reeve lives on, say what is wrong with it, or why it does not grow.
     #[command(subcommand)]
     Topics(topics::Topics),
+    /// Replay a Kafka topic into one with more partitions, and prove that all of it arrived.
+    Migrate(migrate::Args),
     /// Print what an error code means and what to do.
     Runbook(runbook::Args),
 }
@@ -157,6 +160,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             Command::Keys(keys) => keys.run(),
             Command::Policy(policy) => policy.run().await,
             Command::Topics(topics) => topics.run().await,
+            Command::Migrate(args) => migrate::run(args).await,
             Command::Runbook(args) => runbook::run(&args),
         }
     })

@@ -15,7 +15,7 @@ fn help_names_every_verb_and_every_exit_code() {
     let help = said(&reeve(&["--help"], 0));
     let verbs = ["up", "fleet", "publish", "import", "kpis", "tail", "status", "explain", "baseline", "mode", "incident", "quarantine"];
     let codes = ["64", "65", "66", "69", "70", "73", "74", "75", "77", "78"];
-    for word in verbs.into_iter().chain(["replay", "automation", "rollback", "policy", "keys", "topics", "runbook"]).chain(codes) {
+    for word in verbs.into_iter().chain(["replay", "automation", "rollback", "policy", "keys", "topics", "migrate", "runbook"]).chain(codes) {
         assert!(help.contains(word), "`{word}` is not in\n{help}");
     }
 }
@@ -51,6 +51,8 @@ fn every_verb_shows_examples() {
         &["policy", "show"],
         &["topics", "create"],
         &["topics", "check"],
+        &["topics", "grow"],
+        &["migrate"],
     ];
     for verb in verbs {
         let help = said(&reeve(&[verb, &["--help"]].concat(), 0));

@@ -138,7 +138,8 @@ fn whole(parsed: Vec<Parsed>, caller: &Caller, form: Form) -> Result<Vec<Ready>,
 
 /// Whether a body is not even what its content type says.
 fn is_no_avro(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::UnknownFraming | Refusal::Undecodable { .. } | Refusal::TrailingBytes { .. })
+    use Refusal::{TrailingBytes, Undecodable, UnknownFraming, UnregisteredSchema};
+    matches!(refusal, UnknownFraming | UnregisteredSchema { .. } | Undecodable { .. } | TrailingBytes { .. })
 }
 
 /// Where each event goes: to the partition of its key, or to every one.

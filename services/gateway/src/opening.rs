@@ -34,8 +34,8 @@ fn last_appended(log: &dyn Log) -> Result<Option<Timestamp>, LogError> {
     let mut last = None;
     for partition in (0..log.partitions()).map(Partition) {
         let end = log.end(partition)?;
-        let newest = log.read(partition, end.previous().max(Offset(0)), 1)?;
-        last = last.max(newest.first().map(|stored| stored.appended));
+        let newest = log.dated(partition, end.previous().max(Offset(0)))?;
+        last = last.max(newest.map(|(_, appended)| appended));
     }
     Ok(last)
 }

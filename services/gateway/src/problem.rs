@@ -324,7 +324,11 @@ fn field_of(refusal: &Refusal) -> &str {
         Refusal::UnknownKind { .. } => "type",
         Refusal::IdTaken { .. } => "id",
         Refusal::WrongPartition { .. } => "partitionkey",
-        Refusal::UnknownFraming | Refusal::UnknownSchema { .. } | Refusal::Undecodable { .. } | Refusal::TrailingBytes { .. } => "data",
+        Refusal::UnknownFraming
+        | Refusal::UnregisteredSchema { .. }
+        | Refusal::UnknownSchema { .. }
+        | Refusal::Undecodable { .. }
+        | Refusal::TrailingBytes { .. } => "data",
     }
 }
 

@@ -189,6 +189,18 @@ const KAFKA_GROUP_PROTOCOL: Key = key(
     "`classic` or `consumer`",
     "classic",
 );
+const SCHEMA_REGISTRY_URL: Key = key(
+    "schema_registry.url",
+    "The schema registry of whoever publishes with Confluent's framing to a Kafka log; empty: none",
+    "an address such as `http://registry:8081`, without a password",
+    "",
+);
+const SCHEMA_REGISTRY_CREDENTIALS: Key = key(
+    "schema_registry.credentials",
+    "A file with the name and the password that the schema registry wants; empty: none",
+    "a file of one line, `name:password`",
+    "",
+);
 const LISTEN_ADDRESS: Key = key("listen.address", "Where to listen", "an address and a port, such as `127.0.0.1:4780`", "127.0.0.1:4780");
 const INSTANCE_ORDINAL: Key = key("instance.ordinal", "Number of this instance among those of its room", "a number from 0 to 999", "0");
 const SNAPSHOTS_PATH: Key = key("snapshots.path", "Folder of the snapshots; empty: `snapshots` in the folder of the log", "a path", "");
@@ -219,6 +231,8 @@ impl Key {
         KAFKA_CLOCK_SKEW_MS,
         KAFKA_REPLICATION_LAG_MS,
         KAFKA_GROUP_PROTOCOL,
+        SCHEMA_REGISTRY_URL,
+        SCHEMA_REGISTRY_CREDENTIALS,
         LISTEN_ADDRESS,
         INSTANCE_ORDINAL,
         SNAPSHOTS_PATH,

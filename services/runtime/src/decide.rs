@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError, Key, Layers, LogConfig};
 use crate::errors::{Code, Coded, report};
 use crate::lifecycle::Shutdown;
 use crate::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
-use crate::log::kafka::KafkaLog;
+use crate::log::kafka::{KafkaLog, topics};
 use crate::log::{Log, LogError};
 use crate::logging;
 use crate::room::{RoomError, RoomHandle, RoomOptions, spawn};
@@ -104,7 +104,11 @@ pub fn open_log(config: &LogConfig) -> Result<Arc<dyn Log>, StartError> {
             let options = EmbeddedOptions { topic: topic.clone(), partitions: *partitions, clock: Clock::Wall };
             Ok(EmbeddedLog::open(path, options).map_err(StartError::Log)?)
         }
-        LogConfig::Kafka(options) => Ok(KafkaLog::open(options.clone()).map_err(StartError::Log)?),
+        LogConfig::Kafka(options) => {
+            let log = KafkaLog::open(options.clone()).map_err(StartError::Log)?;
+            topics::dates_by_itself(options).map_err(StartError::Log)?;
+            Ok(log)
+        }
     }
 }
 

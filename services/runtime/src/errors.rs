@@ -80,6 +80,7 @@ codes! {
     TooBusy, RV0018, Retry, 75, "the log takes no more for now";
     RecordsLost, RV0019, Refuse, 65, "records that were accepted are missing from the log";
     BadTopic, RV0020, Refuse, 65, "a topic is not as Reeve needs it";
+    NotMigrated, RV0025, Refuse, 65, "a topic cannot grow, or not be replayed into another";
     ArchiveGap, RV0030, Refuse, 65, "the archive has a gap";
     ArchiveOverlap, RV0031, Refuse, 65, "segments of the archive overlap";
     ArchiveAltered, RV0032, Refuse, 65, "a segment of the archive is altered or cut short";
@@ -89,6 +90,7 @@ codes! {
     KeysRefused, RV0040, Refuse, 78, "the API keys cannot be trusted";
     KeyUnusable, RV0041, Refuse, 77, "an API key does not allow it";
     PolicyRefused, RV0050, Refuse, 65, "a policy is refused";
+    RegistrySilent, RV0060, Retry, 69, "the schema registry does not answer";
 }
 
 /// An error that carries a code.
@@ -127,11 +129,13 @@ impl Coded for LogError {
         match self {
             Self::Unavailable { .. } => Code::LogUnavailable,
             Self::BadSettings { .. } => Code::BadConfig,
+            Self::RegistrySilent { .. } => Code::RegistrySilent,
             Self::OffsetPending { .. } => Code::OffsetPending,
             Self::OffsetGone { .. } => Code::OffsetGone,
             Self::Held { .. } => Code::LogHeld,
             Self::CannotWrite { .. } => Code::CannotWrite,
             Self::RecordsLost { .. } => Code::RecordsLost,
+            Self::Unfit { .. } => Code::BadTopic,
             Self::Storage { .. } => Code::StorageFails,
         }
     }

@@ -260,8 +260,8 @@ fn ends_on<M: Machine>(log: &dyn Log, fold: &Fold<M>, extent: Extent) -> Result<
     if asof < extent.start {
         return Ok(());
     }
-    let found = log.read(fold.partition(), asof, 1).map_err(|error| SnapshotError::Store { reason: error.to_string() })?;
-    let same = found.first().is_some_and(|record| record.offset == asof && record.appended == fold.appended());
+    let found = log.dated(fold.partition(), asof).map_err(|error| SnapshotError::Store { reason: error.to_string() })?;
+    let same = found == Some((asof, fold.appended()));
     if same { Ok(()) } else { Err(SnapshotError::OfAnotherLog { asof }) }
 }
 

@@ -22,6 +22,8 @@ use crate::refusal::Refusal;
 /// Bytes of the framing: marker and fingerprint.
 pub const FRAMING_BYTES: usize = 10;
 const MARKER: [u8; 2] = [0xc3, 0x01];
+/// Bytes of a registry's framing: marker and id.
+pub const REGISTERED_BYTES: usize = 5;
 
 /// Schemas that records on some log were written with and that are no longer today's, oldest first:
 /// `(Kind::SessionStarted, include_str!("../../../schemas/history/session.started.v1.avsc"))`.
@@ -44,7 +46,8 @@ pub fn encode(body: &Body) -> Vec<u8> {
 /// Reads a framed value.
 ///
 /// # Errors
-/// [`Refusal::UnknownFraming`], [`Refusal::UnknownSchema`], [`Refusal::Undecodable`] or [`Refusal::TrailingBytes`].
+/// [`Refusal::UnknownFraming`], [`Refusal::UnregisteredSchema`], [`Refusal::UnknownSchema`], [`Refusal::Undecodable`] or
+/// [`Refusal::TrailingBytes`].
 pub fn decode(value: &[u8]) -> Result<Body, Refusal> {
     codec().decode(value)
 }
@@ -64,6 +67,28 @@ pub fn framing_of(kind: Kind) -> [u8; FRAMING_BYTES] {
     codec().today(kind).framing
 }
 
+/// The framing of the single objects that are written with a schema, as text, whosever it is.
+///
+/// # Errors
+/// Why the text is no Avro schema that stands by itself.
+pub fn framing_of_schema(text: &str) -> Result<[u8; FRAMING_BYTES], String> {
+    Schema::parse_str(text).map(|schema| framing(&schema)).map_err(|error| error.to_string())
+}
+
+/// The full name of the record that a kind's schema describes, such as `io.reeve.events.SessionStarted`.
+pub fn full_name_of(kind: Kind) -> String {
+    let name = codec().today(kind).schema.name().expect("the value of a kind is a record");
+    name.fullname(None)
+}
+
+/// The id and the bare value of a value that is framed as Confluent's serializers do: `00`, the id that a registry gave the
+/// schema (4 bytes, big-endian), the value.
+pub fn registered(value: &[u8]) -> Option<(u32, &[u8])> {
+    let (framing, bare) = value.split_first_chunk::<REGISTERED_BYTES>()?;
+    let (marker, id) = framing.split_first_chunk::<1>()?;
+    (*marker == [0]).then(|| id.try_into().map(u32::from_be_bytes).ok())?.map(|id| (id, bare))
+}
+
 /// Whether every value written with one schema can be read with another, both as text.
 ///
 /// # Errors
@@ -81,6 +106,7 @@ struct Known {
     kind: Kind,
     text: &'static str,
     framing: [u8; FRAMING_BYTES],
+    schema: &'static Schema,
     writer: GenericDatumWriter<'static>,
     reader: GenericDatumReader<'static>,
     /// Whether `reader` translates into today's schema.
@@ -138,6 +164,9 @@ impl Codec {
     }
 
     fn decode(&self, value: &[u8]) -> Result<Body, Refusal> {
+        if let Some((id, _)) = registered(value) {
+            return Err(Refusal::UnregisteredSchema { id });
+        }
         let (framing, mut rest) = value.split_at_checked(FRAMING_BYTES).ok_or(Refusal::UnknownFraming)?;
         if framing[..2] != MARKER {
             return Err(Refusal::UnknownFraming);
@@ -183,11 +212,14 @@ impl Known {
     }
 
     fn with_reader(kind: Kind, schema: &'static Schema, text: &'static str, reader: GenericDatumReader<'static>, is_old: bool) -> Self {
-        let framing = RabinFingerprintHeader::from_schema(schema).build_header();
-        let framing = framing.try_into().expect("the framing has ten bytes");
+        let framing = framing(schema);
         let writer = GenericDatumWriter::builder(schema).build().expect("every schema in schemas/ resolves");
-        Self { kind, text, framing, writer, reader, is_old }
+        Self { kind, text, framing, schema, writer, reader, is_old }
     }
+}
+
+fn framing(schema: &Schema) -> [u8; FRAMING_BYTES] {
+    RabinFingerprintHeader::from_schema(schema).build_header().try_into().expect("the framing has ten bytes")
 }
 
 fn parse(text: &str) -> &'static Schema {

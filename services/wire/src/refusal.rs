@@ -23,6 +23,12 @@ pub enum Refusal {
     /// The value has no framing that Reeve knows.
     #[error("the value starts with neither `C3 01` nor a registered schema id")]
     UnknownFraming,
+    /// The value is framed by the id that a schema registry gave, and nobody said which schema that is.
+    #[error("the value names schema {id} of a registry: it is read from Kafka alone, with `schema_registry.url` set and Avro of that id")]
+    UnregisteredSchema {
+        /// The id.
+        id: u32,
+    },
     /// The framing names a schema that Reeve does not have.
     #[error("no schema has the fingerprint {fingerprint}")]
     UnknownSchema {
@@ -111,6 +117,7 @@ impl Refusal {
         match self {
             Self::TooLarge { .. } => "too_large",
             Self::UnknownFraming => "unknown_framing",
+            Self::UnregisteredSchema { .. } => "unregistered_schema",
             Self::UnknownSchema { .. } => "unknown_schema",
             Self::UnknownKind { .. } => "unknown_kind",
             Self::Undecodable { .. } => "undecodable",

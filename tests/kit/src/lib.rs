@@ -1,5 +1,5 @@
 //! What the tests share: builders of facts, generated agent lives, records made wrong on purpose, rooms
-//! behind one face, and the page that figures are kept on.
+//! behind one face, a schema registry, and the page that figures are kept on.
 
 pub mod facts;
 pub mod golden;
@@ -9,6 +9,7 @@ pub mod mutants;
 pub mod page;
 pub mod process;
 pub mod python;
+pub mod registry;
 pub mod room;
 pub mod torture;
 pub mod upgrade;

@@ -52,6 +52,8 @@ impl Watcher {
                 Ok(true) => continue,
                 Ok(false) if over => return,
                 Ok(false) => seen = self.log.wait(seen, WAIT_MAX),
+                // The rooms say so, and wait as well.
+                Err(LogError::RegistrySilent { .. }) if !over => seen = self.log.wait(seen, WAIT_MAX),
                 Err(error) => {
                     tracing::warn!("the terminal falls silent, the log cannot be read: {error}");
                     return;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::{
     Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_OAUTH_TOKEN_FILE, KAFKA_PROPERTIES,
-    KAFKA_REPLICATION_LAG_MS, LOG_TOPIC, Reading, topic,
+    KAFKA_REPLICATION_LAG_MS, LOG_TOPIC, Reading, SCHEMA_REGISTRY_CREDENTIALS, SCHEMA_REGISTRY_URL, topic,
 };
-use crate::log::kafka::{GroupProtocol, KafkaOptions};
+use crate::log::kafka::{Credentials, GroupProtocol, KafkaOptions, RegistryOptions};
 
 /// Letters of a namespace: groups and producers have room for more behind it.
 const NAMESPACE_LETTERS_MAX: usize = 100;
@@ -24,6 +24,7 @@ pub(super) fn options(read: &mut Reading<'_>) -> KafkaOptions {
     options.replication_lag_max = Duration::from_millis(read.number(&KAFKA_REPLICATION_LAG_MS, 0, 600_000));
     options.group_protocol = read.one_of(&KAFKA_GROUP_PROTOCOL, GroupProtocol::parse).unwrap_or_default();
     options.settings = properties(read);
+    options.registry = registry(read);
     let (token_file, _) = read.layers.value(&KAFKA_OAUTH_TOKEN_FILE);
     options.oauth_token_file = (!token_file.is_empty()).then(|| token_file.into());
     let (path, _) = read.layers.value(&KAFKA_PROPERTIES);
@@ -59,6 +60,32 @@ fn properties(read: &mut Reading<'_>) -> BTreeMap<String, String> {
     }
     read.faults.extend(faults);
     settings
+}
+
+/// The schema registry, if one is named.
+fn registry(read: &mut Reading<'_>) -> Option<RegistryOptions> {
+    let url = read.one_of(&SCHEMA_REGISTRY_URL, registry_url)??;
+    let (path, _) = read.layers.value(&SCHEMA_REGISTRY_CREDENTIALS);
+    if path.is_empty() {
+        return Some(RegistryOptions { url, credentials: None });
+    }
+    let credentials = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}")).and_then(|text| {
+        // What it holds is not told: it may be all but a password.
+        let (user, password) = text.trim().split_once(':').ok_or("it is no `name:password`")?;
+        Ok(Credentials { user: user.to_owned(), password: password.to_owned() })
+    });
+    let credentials = credentials.map_err(|reason| read.faults.push(Fault::File { origin: path.to_owned(), reason })).ok();
+    Some(RegistryOptions { url, credentials })
+}
+
+/// An address, or that there is none. Who asks is said elsewhere.
+fn registry_url(text: &str) -> Option<Option<String>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let place = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    let is_plain = !place.is_empty() && !place.starts_with('/') && !place.contains(['@', '?', '#', ' ']);
+    is_plain.then(|| Some(text.trim_end_matches('/').to_owned()))
 }
 
 fn brokers(text: &str) -> Option<String> {
@@ -124,6 +151,34 @@ mod tests {
         let config = Config::of(&layers(&[given[0], given[1], ("kafka.oauth_token_file", "/run/token")])).expect("in order");
         let LogConfig::Kafka(options) = config.log else { panic!("{:?}", config.log) };
         assert_eq!(options.oauth_token_file.as_deref(), Some(std::path::Path::new("/run/token")));
+    }
+
+    #[test]
+    fn a_schema_registry_is_an_address_and_perhaps_a_file_that_says_who_asks() {
+        let registry = |flags: &[(&str, &str)]| {
+            let config = Config::of(&layers(&[&[("kafka.brokers", "one:9092")], flags].concat()));
+            config.map(|config| match config.log {
+                LogConfig::Kafka(options) => options.registry,
+                other @ LogConfig::Embedded { .. } => panic!("{other:?}"),
+            })
+        };
+        assert_eq!(registry(&[]), Ok(None));
+        let found = registry(&[("schema_registry.url", "https://registry:8081/")]).expect("in order").expect("one is named");
+        assert_eq!((found.url.as_str(), found.credentials), ("https://registry:8081", None));
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(file, "reeve:hunter2").expect("written");
+        let path = file.path().display().to_string();
+        let url = ("schema_registry.url", "http://registry:8081");
+        let found = registry(&[url, ("schema_registry.credentials", &path)]).expect("in order").expect("one is named");
+        assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+        let credentials = found.credentials.expect("they are in the file");
+        assert_eq!((credentials.user.as_str(), credentials.password.as_str()), ("reeve", "hunter2"));
+        for wrong in ["registry:8081", "ftp://registry", "http://", "http://reeve:hunter2@registry"] {
+            let ConfigError(faults) = registry(&[("schema_registry.url", wrong)]).expect_err(wrong);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+        }
+        let ConfigError(faults) = registry(&[url, ("schema_registry.credentials", "/nowhere")]).expect_err("there is no file");
+        assert!(faults[0].to_string().starts_with("/nowhere: it cannot be read"), "{faults:?}");
     }
 
     #[test]

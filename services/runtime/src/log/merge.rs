@@ -61,6 +61,11 @@ impl Cursor {
         Self::default()
     }
 
+    /// At these offsets, by partition.
+    pub fn at(next: Vec<Offset>) -> Self {
+        Self { next }
+    }
+
     /// After everything that stands on the log now.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub mod history;
 pub mod kafka;
 pub mod memory;
 pub mod merge;
+pub mod migration;
 mod seat;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -66,6 +67,14 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// [`LogError`] when the log cannot be read.
     fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError>;
+
+    /// Where the first committed record from `from` on stands, and when it was appended, whoever can read it.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be read.
+    fn dated(&self, partition: Partition, from: Offset) -> Result<Option<(Offset, Timestamp)>, LogError> {
+        Ok(self.read(partition, from, 1)?.first().map(|record| (record.offset, record.appended)))
+    }
 
     /// The offset after the last committed record that `read` can reach.
     ///
@@ -211,6 +220,14 @@ pub enum LogError {
         /// Which, and why.
         reason: String,
     },
+    /// Nobody says which schema a value was written with; asking again may help. Nothing behind it is read meanwhile.
+    #[error("the schema registry does not say what schema {id} is: {reason}")]
+    RegistrySilent {
+        /// The id that the value names.
+        id: u32,
+        /// What came back.
+        reason: String,
+    },
     /// A predecessor's transaction is undecided on this partition.
     #[error("a transaction is pending on partition {partition}")]
     OffsetPending {
@@ -243,6 +260,12 @@ pub enum LogError {
     #[error("records are missing from the log: {reason}")]
     RecordsLost {
         /// Which.
+        reason: String,
+    },
+    /// The topic is set to something with which a promise of Reeve's is broken.
+    #[error("{reason}")]
+    Unfit {
+        /// What, and why.
         reason: String,
     },
     /// What is stored cannot be read, or not written.

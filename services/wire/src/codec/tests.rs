@@ -33,6 +33,25 @@ fn a_value_of_an_older_schema_is_read_with_todays_defaults() {
 }
 
 #[test]
+fn a_value_that_names_a_registrys_id_is_refused_with_the_setting_by_which_it_is_read() {
+    let value = [&[0, 0, 0, 0, 7][..], &encode(&session_started(None))[FRAMING_BYTES..]].concat();
+    assert_eq!((kind_of(&value), registered(&value)), (None, Some((7, &value[REGISTERED_BYTES..]))));
+    let refusal = decode(&value).expect_err("nobody said which schema that is");
+    assert_eq!(refusal, Refusal::UnregisteredSchema { id: 7 });
+    assert!(refusal.to_string().contains("`schema_registry.url`"), "{refusal}");
+    assert_eq!((registered(&value[..4]), decode(&value[..4])), (None, Err(Refusal::UnknownFraming)));
+}
+
+#[test]
+fn a_schema_has_the_framing_of_its_text_however_that_is_laid_out() {
+    for kind in Kind::ALL {
+        let compact = serde_json::from_str::<Value>(kind.schema_text()).expect("JSON").to_string();
+        assert_eq!(framing_of_schema(&compact), Ok(framing_of(*kind)), "{kind}");
+    }
+    assert!(framing_of_schema("{}").is_err());
+}
+
+#[test]
 fn an_older_value_that_is_cut_off_is_never_read_as_absent_fields() {
     let (old, bytes) = written_before_environment();
     for end in FRAMING_BYTES..bytes.len() {

@@ -143,7 +143,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     ("framing of a registry", |making| {
         let id: u32 = making.rng.random();
         making.splice(0..codec::FRAMING_BYTES, &[&[0][..], &id.to_be_bytes()].concat());
-        Some(Refused("unknown_framing"))
+        Some(Refused("unregistered_schema"))
     }),
     ("unknown fingerprint", |making| {
         let fingerprint: [u8; 8] = making.rng.random();

@@ -82,7 +82,7 @@ impl Appender {
         let new: Vec<usize> = (0..records.len()).filter(is_new).collect();
         let deliveries = Deliveries::of(new.len());
         for (nth, place) in new.iter().enumerate() {
-            send(&self.producer, &self.topic, &records[*place], deliveries.receipt(nth)).map_err(unavailable)?;
+            send(&self.producer, &self.topic, &records[*place], None, deliveries.receipt(nth)).map_err(unavailable)?;
         }
         let mut places = vec![None; records.len()];
         for (place, told) in new.iter().zip(deliveries.wait(until.left())) {

@@ -171,7 +171,7 @@ impl Consumer for Reader {
         if self.ahead.len() < BATCH_MAX {
             self.fetch()?;
         }
-        Ok(self.ahead.next(max))
+        self.ahead.next(max, |record| self.inner.registry.as_ref().map_or(Ok(()), |registry| registry.translate(&mut record.raw)))
     }
 
     fn seek(&mut self, partition: Partition, to: Offset) -> Result<(), LogError> {
@@ -300,27 +300,32 @@ impl Ahead {
         self.partitions.remove(&partition).is_some()
     }
 
-    /// What one partition has, at most `max` records, the one that was served longest ago first.
-    fn next(&mut self, max: usize) -> Polled {
+    /// What one partition has, at most `max` records, the one that was served longest ago first. A record that cannot be made
+    /// `ready` stays where it is, and so does what lies behind it.
+    fn next(&mut self, max: usize, ready: impl Fn(&mut StoredRecord) -> Result<(), LogError>) -> Result<Polled, LogError> {
         let after = self.partitions.range((Bound::Excluded(self.served), Bound::Unbounded));
         let all = after.chain(self.partitions.range(..=self.served));
         let Some(partition) = all.filter(|(_, pieces)| !pieces.is_empty()).map(|(partition, _)| *partition).next() else {
-            return Polled::Nothing;
+            return Ok(Polled::Nothing);
         };
         self.served = partition;
         let pieces = self.partitions.get_mut(&partition).expect("it was just found");
-        let (mut records, mut next) = (Vec::new(), Offset(0));
+        let (mut records, mut next) = (Vec::new(), None);
         while records.len() < max {
             match pieces.pop_front() {
-                Some(Piece::Record(record)) => {
-                    next = record.offset.next();
+                Some(Piece::Record(mut record)) => {
+                    if let Err(error) = ready(&mut record) {
+                        pieces.push_front(Piece::Record(record));
+                        return next.map(|next| Polled::Records(partition, records, next)).ok_or(error);
+                    }
+                    next = Some(record.offset.next());
                     records.push(record);
                 }
-                Some(Piece::End(offset)) => next = offset,
+                Some(Piece::End(offset)) => next = Some(offset),
                 None => break,
             }
         }
-        Polled::Records(partition, records, next)
+        Ok(next.map_or(Polled::Nothing, |next| Polled::Records(partition, records, next)))
     }
 }
 
@@ -333,4 +338,43 @@ fn our_partitions(list: &TopicPartitionList) -> Vec<Partition> {
 
 pub(super) fn kafka_partition(partition: Partition) -> i32 {
     i32::try_from(partition.0).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use wire::{RawRecord, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_record_that_is_not_ready_holds_its_partition_and_no_other_and_nothing_of_it_is_lost() {
+        let mut ahead = Ahead::default();
+        for partition in [0, 1].map(Partition) {
+            ahead.partitions.insert(partition, VecDeque::new());
+            for offset in (0..4).map(Offset) {
+                let record = StoredRecord { partition, offset, appended: Timestamp(0), raw: RawRecord::default() };
+                ahead.take(partition, Piece::Record(record));
+            }
+            ahead.take(partition, Piece::End(Offset(6)));
+        }
+        let silent = Cell::new(true);
+        let ready = |record: &mut StoredRecord| match silent.get() && (record.partition, record.offset) == (Partition(1), Offset(2)) {
+            true => Err(LogError::RegistrySilent { id: 7, reason: "nobody answers".to_owned() }),
+            false => Ok(()),
+        };
+        let handed = |polled: Polled| match polled {
+            Polled::Records(partition, records, next) => (partition.0, records.iter().map(|it| it.offset.0).collect::<Vec<_>>(), next.0),
+            other => panic!("{other:?}"),
+        };
+        let mut next = |max| ahead.next(max, ready).map(handed);
+        assert_eq!(next(10), Ok((1, vec![0, 1], 2)));
+        assert_eq!(next(2), Ok((0, vec![0, 1], 2)));
+        assert!(matches!(next(10), Err(LogError::RegistrySilent { id: 7, .. })));
+        assert_eq!(next(10), Ok((0, vec![2, 3], 6)), "the other partition has its turn");
+        assert!(matches!(next(10), Err(LogError::RegistrySilent { id: 7, .. })));
+        silent.set(false);
+        assert_eq!(next(10), Ok((1, vec![2, 3], 6)));
+    }
 }

@@ -5,6 +5,7 @@
 
 mod appender;
 mod browser;
+mod dated;
 pub mod demands;
 mod heard;
 mod member;
@@ -12,6 +13,7 @@ mod native;
 mod oauth;
 mod patience;
 mod publisher;
+mod registry;
 mod settings;
 mod tail;
 pub mod topics;
@@ -33,10 +35,13 @@ use self::member::{Reader, kafka_partition};
 use self::native::Authenticated;
 use self::oauth::Tokens;
 use self::publisher::Publisher;
+use self::registry::Registry;
 use self::tail::Tail;
 use super::embedded::Clock;
 use super::{Addressed, AppendError, Appended, Consumer, Extent, Log, LogError, Producer, locked, no_partition};
 
+pub use self::dated::KafkaDestination;
+pub use self::registry::{Credentials, FRAMED_AS, RegistryOptions};
 pub use self::settings::{GroupProtocol, KafkaOptions, OWNED, Owned};
 pub use self::tail::IDS_MAX;
 
@@ -57,6 +62,8 @@ struct Inner {
     partitions: u32,
     /// How long a record may stand above the high watermark, dated and unseen, while a copy that is gone is still waited for.
     replication_lag_us: i64,
+    /// Asked for the schemas of values that name one by its id.
+    registry: Option<Registry>,
     /// Sees transactions in flight, and reads nothing.
     onlooker: Authenticated<BaseConsumer<Quiet>>,
     tokens: Tokens,
@@ -102,7 +109,9 @@ impl KafkaLog {
             return Err(unavailable(format!("there is no topic {}", options.topic)));
         }
         let partitions = u32::try_from(partitions).unwrap_or(u32::MAX);
-        let inner = Arc::new(Inner { options, partitions, replication_lag_us: us(lag_max), onlooker, tokens, changed: Arc::default() });
+        let registry = options.registry.as_ref().map(Registry::begin).transpose()?;
+        let replication_lag_us = us(lag_max);
+        let inner = Arc::new(Inner { options, partitions, replication_lag_us, registry, onlooker, tokens, changed: Arc::default() });
         Ok(Arc::new(Self { writing: Mutex::default(), browser: Mutex::default(), inner }))
     }
 
@@ -161,7 +170,22 @@ impl Log for KafkaLog {
     }
 
     fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {
-        self.browse(partition, |browser| browser.read(partition, from, max))
+        let mut records = self.browse(partition, |browser| browser.read(partition, from, max))?;
+        if let Some(registry) = &self.inner.registry {
+            let translated = records.iter_mut().map(|record| registry.translate(&mut record.raw));
+            if let Some((place, silent)) = translated.enumerate().find_map(|(place, told)| told.err().map(|error| (place, error))) {
+                // Fewer, as long as there are any.
+                records.truncate(place);
+                return if records.is_empty() { Err(silent) } else { Ok(records) };
+            }
+        }
+        Ok(records)
+    }
+
+    fn dated(&self, partition: Partition, from: Offset) -> Result<Option<(Offset, Timestamp)>, LogError> {
+        // It depends on no registry.
+        let records = self.browse(partition, |browser| browser.read(partition, from, 1))?;
+        Ok(records.first().map(|record| (record.offset, record.appended)))
     }
 
     fn end(&self, partition: Partition) -> Result<Offset, LogError> {

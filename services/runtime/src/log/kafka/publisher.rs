@@ -4,6 +4,7 @@
 //! wrong costs the producer, never an abort: an abort may overtake what it aborts (P3), while the next producer of the same
 //! id fences all of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -14,13 +15,13 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::Offset as At;
-use wire::{Offset, Partition};
+use wire::{Offset, Partition, Timestamp};
 
 use super::heard::Heard;
 use super::member::kafka_partition;
 use super::native::{self, Authenticated, TransactionError};
 use super::settings::TRANSACTION_TIMEOUT;
-use super::{Inner, not_made, unavailable};
+use super::{Inner, US_PER_MS, not_made, unavailable};
 use crate::failpoints::{self, Failpoint};
 use crate::log::{Addressed, CommitError, LogError, Producer, Transaction, locked, no_partition};
 
@@ -49,6 +50,8 @@ pub(super) struct Receipt {
 pub(super) struct Deliveries {
     told: Mutex<Vec<Option<Result<Offset, RDKafkaErrorCode>>>>,
     changed: Condvar,
+    /// Whether the broker dated any of them, and not whoever sent it.
+    dated_by_broker: AtomicBool,
 }
 
 // === impl Publisher ===
@@ -74,7 +77,7 @@ impl Publisher {
         let deliveries = Deliveries::of(transaction.records.len());
         for (place, addressed) in transaction.records.iter().enumerate() {
             failpoints::pass(Failpoint::ProduceBefore);
-            send(&self.producer, &self.inner.options.topic, addressed, deliveries.receipt(place))
+            send(&self.producer, &self.inner.options.topic, addressed, None, deliveries.receipt(place))
                 .map_err(|error| CommitError::Aborted { reason: error.to_string() })?;
             failpoints::pass(Failpoint::ProduceAfter);
         }
@@ -170,6 +173,9 @@ impl ProducerContext for Reports {
     type DeliveryOpaque = Box<Receipt>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, receipt: Self::DeliveryOpaque) {
+        if matches!(result.as_ref().map(Message::timestamp), Ok(rdkafka::Timestamp::LogAppendTime(_))) {
+            receipt.to.dated_by_broker.store(true, Ordering::SeqCst);
+        }
         receipt.to.tell(
             receipt.place,
             match result {
@@ -184,7 +190,7 @@ impl ProducerContext for Reports {
 
 impl Deliveries {
     pub(super) fn of(records: usize) -> Arc<Self> {
-        Arc::new(Self { told: Mutex::new(vec![None; records]), changed: Condvar::new() })
+        Arc::new(Self { told: Mutex::new(vec![None; records]), changed: Condvar::new(), dated_by_broker: AtomicBool::new(false) })
     }
 
     pub(super) fn receipt(self: &Arc<Self>, place: usize) -> Box<Receipt> {
@@ -198,6 +204,11 @@ impl Deliveries {
         all.unwrap_or_else(std::sync::PoisonError::into_inner).0.clone()
     }
 
+    /// Whether the broker dated any record that was delivered by now.
+    pub(super) fn dated_by_broker(&self) -> bool {
+        self.dated_by_broker.load(Ordering::SeqCst)
+    }
+
     /// Why the first record that was not delivered was not, as far as that is known by now.
     fn failure(&self) -> Option<RDKafkaErrorCode> {
         locked(&self.told).iter().find_map(|told| told.and_then(Result::err))
@@ -209,11 +220,12 @@ impl Deliveries {
     }
 }
 
-/// Hands a record to librdkafka, which copies it.
+/// Hands a record to librdkafka, which copies it. A `date` counts where the topic lets whoever writes say one.
 pub(super) fn send(
     producer: &ThreadedProducer<Reports>,
     topic: &str,
     addressed: &Addressed,
+    date: Option<Timestamp>,
     receipt: Box<Receipt>,
 ) -> Result<(), KafkaError> {
     let Addressed { partition, record } = addressed;
@@ -224,6 +236,9 @@ pub(super) fn send(
         BaseRecord::with_opaque_to(topic, receipt).partition(kafka_partition(*partition)).payload(&record.value[..]).headers(headers);
     if let Some(key) = &record.key {
         told = told.key(&key[..]);
+    }
+    if let Some(date) = date {
+        told = told.timestamp(date.0.div_euclid(US_PER_MS));
     }
     producer.send::<[u8], [u8]>(told).map_err(|(error, _)| error)
 }

@@ -8,6 +8,8 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
+use super::registry::RegistryOptions;
+
 /// A cluster and a topic on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaOptions {
@@ -27,6 +29,8 @@ pub struct KafkaOptions {
     pub replication_lag_max: Duration,
     /// How the members of a group agree on who reads what.
     pub group_protocol: GroupProtocol,
+    /// The registry that values framed by an id are read with, and that is told all schemas. None is needed.
+    pub registry: Option<RegistryOptions>,
 }
 
 /// How the members of a group agree on who reads what.
@@ -133,6 +137,7 @@ impl KafkaOptions {
             clock_skew_max: Duration::from_millis(50),
             replication_lag_max: Duration::from_secs(30),
             group_protocol: GroupProtocol::default(),
+            registry: None,
         }
     }
 

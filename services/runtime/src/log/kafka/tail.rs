@@ -1,7 +1,8 @@
 //! The newest records of every partition, from the first append of a process on: by which an append knows what stands on the
 //! log, and by which who waits there hears that something was appended.
 //!
-//! It reads uncommitted: a record in flight takes its place already, whatever becomes of it. An id is remembered for the
+//! It reads uncommitted: a record in flight takes its place already, whatever becomes of it. And it reads what lies there: an
+//! append waits for no registry, so that the same fact in two framings says two things here. An id is remembered for the
 //! last [`IDS_MAX`] records of the topic, shared evenly by its partitions, and over restarts, for it is read from the log.
 
 use std::collections::btree_map::Entry;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigResource, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -72,6 +72,73 @@ pub async fn look(options: &KafkaOptions) -> Result<Option<Standing>, LogError> 
     }
     Ok(Some(Standing { partitions: count(partitions.len()), replicas, in_sync, topic, brokers }))
 }
+
+/// Sets something of a topic that exists, and leaves all else of it as it is.
+///
+/// # Errors
+/// [`LogError::Unavailable`] when the brokers do not answer or refuse it.
+pub async fn alter(options: &KafkaOptions, changes: &[(&str, &str)]) -> Result<(), LogError> {
+    let admin = Admin::from_config(&options.client()).map_err(unavailable)?;
+    let topic = ResourceSpecifier::Topic(&options.topic);
+    let told = admin.describe_configs([&topic], &patience()).await.map_err(unavailable)?;
+    let told = told.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::OperationTimedOut)).map_err(unavailable)?;
+    // Whatever is not named goes back to the cluster's default: so all of the topic's own is named again.
+    let own = told.entries.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+    let mut set: Settings = own.filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?))).collect();
+    set.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let altered = set.iter().fold(AlterConfig::new(topic), |altered, (name, value)| altered.set(name, value));
+    match admin.alter_configs([&altered], &patience()).await.map_err(unavailable)?.into_iter().next() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err((_, code))) => Err(unavailable(format!("the settings of {} cannot be altered: {code}", options.topic))),
+        None => Err(unavailable("no answer about the topic's settings")),
+    }
+}
+
+/// Refuses a topic whose dates its writers choose: it is filled by a replay that has not come to its end, or was made by hand.
+/// Where the brokers do not tell, the topic is taken for good.
+///
+/// # Errors
+/// [`LogError::Unfit`].
+pub fn dates_by_itself(options: &KafkaOptions) -> Result<(), LogError> {
+    let asked = std::thread::scope(|scope| {
+        let ask = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
+            runtime.block_on(async {
+                let admin = Admin::from_config(&options.client()).map_err(unavailable)?;
+                settings(&admin, &ResourceSpecifier::Topic(&options.topic)).await
+            })
+        };
+        // Whoever opens a log may be within a runtime already, where no other one is allowed.
+        scope.spawn(ask).join().unwrap_or_else(|_| Err(unavailable("nobody could ask")))
+    });
+    let told = match asked {
+        Ok(Ok(told)) => told,
+        Ok(Err(reason)) => {
+            tracing::warn!("nobody knows who dates the records of {}: {reason}", options.topic);
+            return Ok(());
+        }
+        Err(error) => {
+            tracing::warn!("nobody knows who dates the records of {}: {error}", options.topic);
+            return Ok(());
+        }
+    };
+    match told.get(TIMESTAMP_TYPE).map(String::as_str) {
+        Some(BY_WRITERS) => Err(LogError::Unfit {
+            reason: format!(
+                "{TIMESTAMP_TYPE} of {} is {BY_WRITERS}: either `reeve migrate` has not come to its end, or it was made by hand",
+                options.topic
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The setting that says who dates records, and its values: the brokers, or whoever writes.
+pub const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+/// Brokers date.
+pub const BY_BROKERS: &str = "LogAppendTime";
+/// Whoever writes dates.
+pub const BY_WRITERS: &str = "CreateTime";
 
 /// What one of them is set to, or why that is not told.
 async fn settings(admin: &Admin, of: &ResourceSpecifier<'_>) -> Result<Result<Settings, String>, LogError> {

@@ -1,0 +1,131 @@
+use kit::Teller;
+use kit::facts::outcome;
+use kit::registry::Registry as Double;
+use wire::{Event, Refusal, Timestamp};
+
+use super::*;
+
+#[test]
+fn a_value_that_is_framed_by_an_id_is_read_as_the_single_object_of_its_schema_and_can_be_made_again() {
+    let double = Double::start();
+    let id = double.register("whatever", "AVRO", Kind::OutcomeReported.schema_text());
+    let registry = begin(&double);
+    let event = event();
+    let single = event.to_raw();
+    let framed = framed_by(id, &single);
+    let mut read = framed.clone();
+    registry.translate(&mut read).expect("it answers");
+    assert_eq!(read.value, single.value);
+    assert_eq!(Event::from_raw(&read).expect("it is a record"), event);
+    let (found, wanted) = ((read.dedupe_key(), read.body_digest()), (Some(event.dedupe_key()), single.body_digest()));
+    assert_eq!(found, wanted, "what is said in both framings is said twice");
+    assert_eq!(made_again(&read), framed);
+    // An id stands for one schema for ever, so it is asked for once.
+    registry.translate(&mut framed_by(id, &single)).expect("it is known");
+    let asked = double.asked().into_iter().filter(|asked| *asked == format!("GET /schemas/ids/{id}")).count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn a_schema_that_is_not_reeves_is_passed_and_what_is_no_schema_is_refused() {
+    let double = Double::start();
+    let foreign = r#"{"type": "record", "name": "Order", "namespace": "shop", "fields": [{"name": "n", "type": "long"}]}"#;
+    let foreign = double.register("orders", "AVRO", foreign);
+    let no_avro = double.register("pages", "PROTOBUF", "message Page {}");
+    let broken = double.register("broken", "AVRO", r#"{"type": "record"}"#);
+    let registry = begin(&double);
+    let judged = |id: u32| {
+        let mut raw = framed_by(id, &event().to_raw());
+        registry.translate(&mut raw).expect("it answers");
+        Event::from_raw(&raw).expect_err("nobody knows it")
+    };
+    assert!(!judged(foreign).blames_the_record(), "{:?}", judged(foreign));
+    for id in [no_avro, broken, 4_711] {
+        assert_eq!(judged(id), Refusal::UnregisteredSchema { id });
+        assert!(judged(id).blames_the_record());
+    }
+}
+
+#[test]
+fn a_registry_that_is_silent_is_no_answer_and_is_asked_again() {
+    let double = Double::start();
+    let id = double.register("whatever", "AVRO", Kind::OutcomeReported.schema_text());
+    double.silence(true);
+    let registry = begin(&double);
+    let framed = framed_by(id, &event().to_raw());
+    for _ in 0..2 {
+        let mut read = framed.clone();
+        let error = registry.translate(&mut read).expect_err("nobody answers");
+        assert!(matches!(error, LogError::RegistrySilent { id: silent, .. } if silent == id), "{error:?}");
+        assert_eq!(read, framed, "it is as it was");
+    }
+    double.silence(false);
+    let mut read = framed.clone();
+    registry.translate(&mut read).expect("it answers again");
+    assert_eq!(Event::from_raw(&read), Ok(event()));
+    // What is known needs nobody.
+    double.silence(true);
+    registry.translate(&mut framed.clone()).expect("it is known");
+    let nowhere = RegistryOptions { url: "http://127.0.0.1:1".to_owned(), credentials: None };
+    let nobody = Registry::begin(&nowhere).expect("a thread").translate(&mut framed.clone());
+    assert!(matches!(nobody, Err(LogError::RegistrySilent { .. })), "{nobody:?}");
+}
+
+#[test]
+fn all_that_reeve_reads_and_writes_is_told_to_the_registry_as_soon_as_it_answers() {
+    let double = Double::start();
+    double.silence(true);
+    let _registry = begin(&double);
+    until("the registry is asked", || !double.asked().is_empty());
+    assert_eq!(double.subjects(), Vec::<String>::new());
+    double.silence(false);
+    until("all schemas stand there", || double.subjects().len() == Kind::ALL.len());
+    let mut names: Vec<String> = Kind::ALL.iter().map(|kind| codec::full_name_of(*kind)).collect();
+    names.sort();
+    assert_eq!(double.subjects(), names);
+    assert!(names.contains(&"io.reeve.events.SessionStarted".to_owned()), "{names:?}");
+}
+
+#[test]
+fn what_starts_like_a_framing_and_is_none_is_left_alone() {
+    let double = Double::start();
+    let registry = begin(&double);
+    let single = event().to_raw();
+    for value in [&b""[..], &[0], &[0, 0, 0, 1], &[1, 0, 0, 0, 1, 7], &single.value] {
+        let raw = RawRecord { value: Bytes::copy_from_slice(value), ..single.clone() };
+        let mut read = raw.clone();
+        registry.translate(&mut read).expect("nobody is asked");
+        assert_eq!(read, raw);
+    }
+}
+
+fn begin(double: &Double) -> Registry {
+    Registry::begin(&RegistryOptions { url: double.url.clone(), credentials: None }).expect("a thread")
+}
+
+fn framed_by(id: u32, single: &RawRecord) -> RawRecord {
+    let value = [&[0][..], &id.to_be_bytes(), &single.value[FRAMING_BYTES..]].concat();
+    RawRecord { value: value.into(), ..single.clone() }
+}
+
+/// The record as it lay on the topic.
+fn made_again(read: &RawRecord) -> RawRecord {
+    let mut raw = read.clone();
+    let (name, framed_as) = raw.headers.pop().expect("it has headers");
+    assert_eq!(name, FRAMED_AS);
+    raw.value = [&framed_as[..], &read.value[FRAMING_BYTES..]].concat().into();
+    raw
+}
+
+fn event() -> Event {
+    Teller::new("billing").tell(Timestamp(1_800_000_000_000_000), Some("s"), outcome(Some(true)))
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a test waits is measured")]
+fn until(what: &str, is: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(30);
+    while !is() {
+        assert!(std::time::Instant::now() < end, "{what}: not within 30 s");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
