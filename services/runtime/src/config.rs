@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::errors::{Code, Coded};
 use crate::log::kafka::KafkaOptions;
+use crate::snapshots::StoreAddress;
 
 pub use layers::{Layer, Layers};
 
@@ -58,8 +59,8 @@ pub enum LogConfig {
 /// Where snapshots are kept, and how often they are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotConfig {
-    /// A folder; by default `snapshots` beside the log.
-    pub path: PathBuf,
+    /// A folder, by default `snapshots` beside the log, or a bucket.
+    pub address: StoreAddress,
     /// Records folded after which one is due.
     pub every_records: u64,
     /// Time of the log after which one is due.
@@ -203,7 +204,12 @@ const SCHEMA_REGISTRY_CREDENTIALS: Key = key(
 );
 const LISTEN_ADDRESS: Key = key("listen.address", "Where to listen", "an address and a port, such as `127.0.0.1:4780`", "127.0.0.1:4780");
 const INSTANCE_ORDINAL: Key = key("instance.ordinal", "Number of this instance among those of its room", "a number from 0 to 999", "0");
-const SNAPSHOTS_PATH: Key = key("snapshots.path", "Folder of the snapshots; empty: `snapshots` in the folder of the log", "a path", "");
+const SNAPSHOTS_PATH: Key = key(
+    "snapshots.path",
+    "Folder or bucket of the snapshots (a bucket's endpoint and keys are AWS_* variables); empty: `snapshots` in the folder of the log",
+    "a path, or `s3://bucket/prefix`",
+    "",
+);
 const SNAPSHOTS_EVERY_RECORDS: Key =
     key("snapshots.every_records", "Records folded after which a snapshot is due", "a number from 100 to 100000000", "50000");
 const SNAPSHOTS_EVERY_MINUTES: Key =
@@ -274,7 +280,10 @@ impl Config {
         let is_kafka = read.one_of(&LOG_KIND, |kind| ["embedded", "kafka"].contains(&kind).then_some(kind == "kafka"));
         let path = PathBuf::from(read.text(&LOG_PATH));
         let beside_log = |text: &str, name: &str| if text.is_empty() { path.join(name) } else { PathBuf::from(text) };
-        let snapshots_path = beside_log(read.text(&SNAPSHOTS_PATH), "snapshots");
+        let snapshots_address = match read.text(&SNAPSHOTS_PATH) {
+            "" => StoreAddress::Folder(beside_log("", "snapshots")),
+            _ => read.one_of(&SNAPSHOTS_PATH, StoreAddress::parse).unwrap_or_else(|| StoreAddress::Folder(PathBuf::new())),
+        };
         let archive_path = beside_log(read.text(&ARCHIVE_PATH), "archive");
         let config = Self {
             log: if is_kafka == Some(true) { LogConfig::Kafka(kafka::options(&mut read)) } else { read.embedded(&path) },
@@ -282,7 +291,7 @@ impl Config {
             listen_address: read.one_of(&LISTEN_ADDRESS, |text| text.parse().ok()).unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
             instance_ordinal: read.number(&INSTANCE_ORDINAL, 0, 999) as u32,
             snapshots: SnapshotConfig {
-                path: snapshots_path,
+                address: snapshots_address,
                 every_records: read.number(&SNAPSHOTS_EVERY_RECORDS, 100, 100_000_000),
                 every: Duration::from_secs(60 * read.number(&SNAPSHOTS_EVERY_MINUTES, 1, 10_080)),
             },
@@ -369,7 +378,7 @@ mod tests {
         let LogConfig::Embedded { path, topic, partitions } = &config.log else { panic!("{:?}", config.log) };
         assert_eq!((path.to_str(), topic.as_str(), *partitions), (Some("./data"), "agent-events", 4));
         assert_eq!(config.listen_address.to_string(), "127.0.0.1:4780");
-        assert_eq!(config.snapshots.path, PathBuf::from("./data/snapshots"));
+        assert_eq!(config.snapshots.address, StoreAddress::Folder(PathBuf::from("./data/snapshots")));
         assert_eq!(config.snapshots.every, Duration::from_secs(900));
         assert_eq!((config.archive.path, config.archive.every), (PathBuf::from("./data/archive"), Duration::from_secs(60)));
     }
@@ -392,9 +401,10 @@ mod tests {
         layers.toml("reeve.toml", "[log]\nkind = \"paper\"\npartitons = 3\n[listen]\naddress = \"here\"\n[extra]\ndeep = { er = 1 }");
         layers.variables([("REEVE_LOG_PARTITIONS".to_owned(), "0".to_owned()), ("REEVE_LOGPATH".to_owned(), "x".to_owned())], &[]);
         layers.flag("drain.timeout_ms", "soon");
+        layers.flag("snapshots.path", "gs://reeve/snapshots");
         let ConfigError(faults) = Config::of(&layers).expect_err("nothing of it is in order");
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 7, "{told:#?}");
+        assert_eq!(told.len(), 8, "{told:#?}");
         for part in [
             "reeve.toml: there is no setting `log.partitons`, did you mean `log.partitions`?",
             "reeve.toml: there is no setting `extra.deep`",
@@ -403,6 +413,7 @@ mod tests {
             "REEVE_LOG_PARTITIONS: `log.partitions` is `0`, but takes a number from 1 to 1024",
             "reeve.toml: `listen.address` is `here`, but takes an address and a port",
             "--drain-timeout-ms: `drain.timeout_ms` is `soon`",
+            "--snapshots-path: `snapshots.path` is `gs://reeve/snapshots`, but takes a path, or `s3://bucket/prefix`",
         ] {
             assert!(told.iter().any(|fault| fault.starts_with(part)), "`{part}` is missing: {told:#?}");
         }

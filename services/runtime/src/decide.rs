@@ -19,7 +19,7 @@ use crate::log::kafka::{KafkaLog, topics};
 use crate::log::{Log, LogError};
 use crate::logging;
 use crate::room::{RoomError, RoomHandle, RoomOptions, spawn};
-use crate::snapshots::{SnapshotError, StoredSnapshots};
+use crate::snapshots::{Patience, SnapshotError, StoreAddress, StoredSnapshots};
 
 /// How often a process looks whether its rooms have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -36,6 +36,15 @@ pub enum StartError {
     /// The place of the snapshots cannot be had.
     #[error("the snapshots cannot be had")]
     Snapshots(#[source] SnapshotError),
+    /// The environment does not say how the bucket of the snapshots is reached.
+    #[error("{address} cannot be used: look at the variables that begin with AWS_")]
+    Bucket {
+        /// The bucket.
+        address: StoreAddress,
+        /// Why.
+        #[source]
+        source: SnapshotError,
+    },
     /// The address cannot be had.
     #[error("cannot listen on {address}")]
     Listen {
@@ -115,9 +124,18 @@ pub fn open_log(config: &LogConfig) -> Result<Arc<dyn Log>, StartError> {
 /// What every room of a process is set up with: one store of snapshots for all of them.
 ///
 /// # Errors
-/// [`StartError::Snapshots`].
+/// [`StartError::Snapshots`] or [`StartError::Bucket`]. A bucket that does not answer is none: its snapshots only save time.
 pub fn room_options(config: &Config) -> Result<RoomOptions, StartError> {
-    let snapshots = StoredSnapshots::in_folder(&config.snapshots.path).map_err(StartError::Snapshots)?;
+    let address = &config.snapshots.address;
+    let snapshots = match address {
+        StoreAddress::Folder(path) => StoredSnapshots::in_folder(path).map_err(StartError::Snapshots)?,
+        StoreAddress::Bucket { bucket, prefix } => {
+            // Keys of the bucket stay out of the configuration, which is shown.
+            let variables = std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
+            StoredSnapshots::in_bucket(bucket, prefix, variables, Patience::default())
+                .map_err(|source| StartError::Bucket { address: address.clone(), source })?
+        }
+    };
     Ok(RoomOptions {
         ordinal: config.instance_ordinal,
         snapshots: Some(Arc::new(snapshots)),
@@ -222,6 +240,7 @@ impl Coded for StartError {
     fn code(&self) -> Code {
         match self {
             Self::Config(error) => error.code(),
+            Self::Bucket { .. } => Code::BadConfig,
             Self::Log(error) => error.code(),
             Self::Snapshots(_) => Code::CannotWrite,
             Self::Listen { .. } => Code::AddressInUse,

@@ -285,6 +285,14 @@ impl<M: Machine> Pump<M> {
         }
     }
 
+    /// What was folded since the last snapshot is handed to the store before the state goes: the next owner, on whatever
+    /// machine, begins there. In this order:
+    /// - Revocations are heard in *poll*, before anything of a step is published, and a commit has ended when it returns: so no
+    ///   transaction is open here, and none is opened for the partition any more.
+    /// - The group waits for whoever gives a partition up. So nothing is uploaded here: the store's own thread makes the bytes
+    ///   and writes them, and where it has too much to do already, that is told and the snapshot before this one must do.
+    /// - The upload may end when the next owner has long begun, or has written newer ones. It does not remove those, and its
+    ///   own is judged by the log like any other.
     fn revoke(&mut self, partitions: &[Partition]) {
         for partition in partitions {
             PartitionMoved { room: M::SERVICE, partition: *partition, kind: "revoked" }.emit();

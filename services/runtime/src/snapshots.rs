@@ -2,13 +2,21 @@
 //!
 //! A snapshot is a hint, never the truth: whatever is wrong with one (cut short, another room's, another version's,
 //! ahead of the log, of another log), it is skipped for an older one, loudly, and at worst the log is folded from its start.
+//! Several members may share a store, and one that has lost its partition may still write what it had: so whoever writes
+//! removes what is older than its own, and of what is newer only what it has itself found to be of another log.
 //! The one door to `object_store` is [`stored`](crate::snapshots::StoredSnapshots).
 
+mod address;
+mod bucket;
 mod memory;
 mod stored;
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+pub use address::StoreAddress;
 pub use memory::MemorySnapshots;
-pub use stored::StoredSnapshots;
+pub use stored::{Patience, StoredSnapshots};
 
 use machine::{Fold, Machine};
 use serde::{Deserialize, Serialize};
@@ -29,6 +37,8 @@ const MARK: &[u8; 8] = b"REEVES02";
 const PREFIX_BYTES: usize = MARK.len() + 4;
 /// No header is longer.
 const HEADER_BYTES_MAX: usize = 4_096;
+/// Snapshots of other logs that are remembered until they are removed. More are found again by the next restore.
+const DISOWNED_MAX: usize = 1_000;
 
 /// Which snapshot: of which room, of which partition, at which position.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,14 +69,18 @@ pub trait SnapshotStore: Send + Sync {
     fn read(&self, place: &SnapshotPlace) -> Result<Vec<u8>, SnapshotError>;
 
     /// Takes a snapshot to be written soon. It and the [`KEPT`] - 1 before it stay; older ones are dropped, and so are
-    /// those beyond it: whoever stands here never reached them, so they are of another log, and would crowd out this
-    /// one's. `false`: too busy, nothing was taken.
+    /// the [disowned](Self::disown). Those beyond it stay: a newer owner of the partition may have written them.
+    /// `false`: too busy, nothing was taken.
     fn put(&self, place: SnapshotPlace, encode: Encode) -> bool;
 
     /// As [`put`](Self::put), and waits until there is room for it: for whoever ends, and has no next time.
     fn put_last(&self, place: SnapshotPlace, encode: Encode) {
         self.put(place, encode);
     }
+
+    /// Notes that a snapshot was found to be of another log: it is dropped with the next that is put, since else it would
+    /// be tried at every restore, and stand before this log's. Not before: it may be the log that is the wrong one.
+    fn disown(&self, place: SnapshotPlace);
 
     /// Returns once everything taken so far is written or has failed.
     fn flush(&self) {}
@@ -161,7 +175,12 @@ pub fn newest<M: Machine>(store: &dyn SnapshotStore, log: &dyn Log, partition: P
                 told(position, "restored", None);
                 return Some(Restored { fold, position });
             }
-            Err(error) => told(position, "unreadable", Some(&error.to_string())),
+            Err(error) => {
+                told(position, "unreadable", Some(&error.to_string()));
+                if matches!(error, SnapshotError::AheadOfLog { .. } | SnapshotError::OfAnotherLog { .. }) {
+                    store.disown(place);
+                }
+            }
         }
     }
     None
@@ -265,15 +284,37 @@ fn ends_on<M: Machine>(log: &dyn Log, fold: &Fold<M>, extent: Extent) -> Result<
     if same { Ok(()) } else { Err(SnapshotError::OfAnotherLog { asof }) }
 }
 
-/// Of all `positions`, those that are dropped once a snapshot stands at `written`.
-fn dropped(mut positions: Vec<Offset>, written: Offset) -> Vec<Offset> {
-    positions.sort_unstable_by(|one, other| other.cmp(one));
-    let mut kept = 0;
-    positions.retain(|position| {
-        kept += usize::from(*position <= written);
-        *position > written || kept > KEPT
-    });
-    positions
+/// Snapshots that were found to be of another log, until they are dropped.
+#[derive(Debug, Default)]
+struct Disowned(Mutex<BTreeSet<SnapshotPlace>>);
+
+// === impl Disowned ===
+
+impl Disowned {
+    fn note(&self, place: SnapshotPlace) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.len() < DISOWNED_MAX {
+            places.insert(place);
+        }
+    }
+
+    /// Of all `positions` around it, those that are dropped once a snapshot of this log stands at `written`. They are
+    /// forgotten here: what cannot be dropped now is found again.
+    fn dropped(&self, mut positions: Vec<Offset>, written: &SnapshotPlace) -> Vec<Offset> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.remove(written);
+        positions.sort_unstable_by(|one, other| other.cmp(one));
+        positions.dedup();
+        let mut kept = 0;
+        positions.retain(|position| {
+            if places.remove(&SnapshotPlace { position: *position, ..written.clone() }) {
+                return true;
+            }
+            kept += usize::from(*position <= written.position);
+            kept > KEPT
+        });
+        positions
+    }
 }
 
 fn damaged(reason: &str) -> SnapshotError {

@@ -5,11 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wire::{Offset, Partition};
 
-use super::{Encode, SnapshotError, SnapshotPlace, SnapshotStore, dropped};
+use super::{Disowned, Encode, SnapshotError, SnapshotPlace, SnapshotStore};
 
 /// Snapshots in memory. Whoever holds it may damage them on purpose.
 #[derive(Debug, Default)]
-pub struct MemorySnapshots(Mutex<BTreeMap<SnapshotPlace, Vec<u8>>>);
+pub struct MemorySnapshots {
+    kept: Mutex<BTreeMap<SnapshotPlace, Vec<u8>>>,
+    disowned: Disowned,
+}
 
 // === impl MemorySnapshots ===
 
@@ -31,7 +34,7 @@ impl MemorySnapshots {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<SnapshotPlace, Vec<u8>>> {
         // A panic elsewhere cannot leave a map of bytes half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,9 +53,13 @@ impl SnapshotStore for MemorySnapshots {
         kept.insert(place.clone(), encode());
         let of = |other: &&SnapshotPlace| other.service == place.service && other.partition == place.partition;
         let positions = kept.keys().filter(of).map(|other| other.position).collect();
-        for position in dropped(positions, place.position) {
+        for position in self.disowned.dropped(positions, &place) {
             kept.remove(&SnapshotPlace { position, ..place.clone() });
         }
         true
+    }
+
+    fn disown(&self, place: SnapshotPlace) {
+        self.disowned.note(place);
     }
 }

@@ -1,5 +1,8 @@
 //! What a pump does with snapshots: which it believes, and that it leaves one of everything it folded.
 
+mod bucket;
+mod s3;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -165,6 +168,10 @@ impl SnapshotStore for Crowded {
 
     fn put_last(&self, place: SnapshotPlace, encode: Encode) {
         self.0.put(place, encode);
+    }
+
+    fn disown(&self, place: SnapshotPlace) {
+        self.0.disown(place);
     }
 }
 
