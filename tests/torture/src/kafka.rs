@@ -12,6 +12,13 @@ use crate::proof::{Read, read_all};
 /// Partitions of such a topic.
 pub use crate::program::PARTITIONS;
 
+/// Topics of the brokers' own, in the order of [`Leaders`]: who leads a partition there coordinates groups or transactions.
+const COORDINATING: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+
+/// Who leads what: the partitions of the topic, and those by which groups and transactions are coordinated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaders(pub [Vec<i32>; 3]);
+
 /// A topic that nobody else uses.
 pub struct KafkaTopic(KafkaOptions);
 
@@ -36,6 +43,15 @@ fn on_brokers(replicas: u32) -> Option<KafkaTopic> {
         return None;
     };
     Some(KafkaTopic::make(&brokers, replicas))
+}
+
+// === impl Leaders ===
+
+impl Leaders {
+    /// How many of each are led by another one `then`.
+    pub fn moved(&self, then: &Self) -> [usize; 3] {
+        std::array::from_fn(|which| self.0[which].iter().zip(&then.0[which]).filter(|(now, then)| now != then).count())
+    }
 }
 
 // === impl KafkaTopic ===
@@ -71,6 +87,14 @@ impl KafkaTopic {
     pub fn in_sync(&self) -> Option<u32> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(topics::look(&self.0)).ok()?.map(|standing| standing.in_sync)
+    }
+
+    /// Who leads now; absent while nobody says, or a partition has no leader.
+    pub fn leaders(&self) -> Option<Leaders> {
+        let [groups, transactions] = COORDINATING;
+        let of = |topic: &str| topics::leaders(&KafkaOptions { topic: topic.to_owned(), ..self.0.clone() }).ok();
+        let leaders = [of(self.name())?, of(groups)?, of(transactions)?];
+        leaders.iter().flatten().all(|leader| *leader > 0).then_some(Leaders(leaders))
     }
 
     /// Every committed record.

@@ -244,7 +244,7 @@ impl Shelf {
         match tokio::time::timeout(bound, asked).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                // Where a request was refused, or something is missing, the store is well.
+                // Where one object is missing, or may not be had, the store is well.
                 if self.is_far && matches!(error, Error::Generic { .. }) {
                     self.leave_alone();
                 }

@@ -118,7 +118,7 @@ fn standing(log: &dyn Log) -> BTreeMap<String, [usize; 2]> {
 
 /// The proxy of this process, and where it listens.
 #[expect(clippy::disallowed_methods, reason = "a test is told where its broker is")]
-fn proxy() -> Option<&'static (Proxy, String)> {
+pub(crate) fn proxy() -> Option<&'static (Proxy, String)> {
     static PROXY: OnceLock<Option<(Proxy, String)>> = OnceLock::new();
     let listen = || {
         let told = std::env::var("KAFKA_PROXIED").ok()?;

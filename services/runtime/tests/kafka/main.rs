@@ -14,7 +14,10 @@ use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
 use wire::Timestamp;
 
 mod cycle;
+#[path = "../desk/mod.rs"]
+mod desk;
 mod gateways;
+mod hanging;
 mod holes;
 mod proxy;
 mod secure;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use runtime::log::contract::fixtures::{START, append, fact, ids, join, to, transaction};
-use runtime::log::contract::{PARTITIONS, Pending, Subject};
+use runtime::log::contract::{PARTITIONS, Pending, Subject, reading};
 use runtime::log::memory::{CommitFault, FaultPlan, MemoryLog, MemoryOptions};
 use runtime::log::{CommitError, Consumer, Log, LogError, Polled, Producer};
 use wire::{Offset, Partition, Timestamp};
@@ -59,6 +59,18 @@ fn stormy(seed: u64, faults: FaultPlan) -> Arc<MemoryLog> {
 }
 
 const P0: Partition = Partition(0);
+
+#[test]
+fn where_clocks_differ_dates_step_back_and_no_further_than_that() {
+    const SKEW_US: i64 = 5;
+    let options = MemoryOptions { partitions: PARTITIONS, start: START, skew_us: SKEW_US, ..MemoryOptions::default() };
+    let subject = || InMemory(MemoryLog::new(options.clone()));
+    let mut differing = subject();
+    reading::nothing_is_dated_further_back_than_clocks_differ(&mut differing);
+    let records = differing.0.read(P0, Offset(0), usize::MAX).expect("memory can be read");
+    assert!(!records.is_sorted_by_key(|record| record.appended), "dates step back, or nothing was tried");
+    reading::nobody_undercuts_the_time_that_an_extent_told(&mut subject());
+}
 
 #[test]
 fn a_position_stays_before_the_marker_until_nothing_else_is_left() {

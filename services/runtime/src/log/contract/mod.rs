@@ -73,6 +73,7 @@ macro_rules! log_contract {
             reading: a_poll_hands_out_no_more_than_it_was_asked_for
             reading: no_partition_starves_another
             reading: nobody_undercuts_the_time_that_an_extent_told
+            reading: nothing_is_dated_further_back_than_clocks_differ
             reading: a_waiting_reader_is_woken_by_an_append
             reading: all_partitions_are_one_story_while_it_goes_on
             reading: a_merged_reader_goes_on_from_its_cursor

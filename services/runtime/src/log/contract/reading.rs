@@ -7,7 +7,7 @@ use wire::{Offset, Partition, StoredRecord, Timestamp};
 
 use super::super::merge::{Cursor, Merged};
 use super::super::{Log, LogError, Polled};
-use super::fixtures::{START, append, drain, fact, ids_of, join, next_records, to, until};
+use super::fixtures::{START, append, drain, fact, ids_of, join, next_records, to, transaction, until};
 use super::{PARTITIONS, Subject};
 
 /// Offsets begin at 0, without a gap where there were no transactions.
@@ -109,6 +109,29 @@ pub fn nobody_undercuts_the_time_that_an_extent_told(subject: &mut impl Subject)
     for (partition, extent) in told {
         let mut later = stored[partition.0 as usize].iter().filter(|record| record.offset >= extent.high_watermark);
         assert!(later.all(|record| record.appended >= extent.quiet_until), "{extent:?} of partition {partition} was undercut");
+    }
+}
+
+/// Whatever can be read later is dated at most [`Log::clock_skew_us`] before what could be read earlier, on whatever partition,
+/// appended or committed.
+pub fn nothing_is_dated_further_back_than_clocks_differ(subject: &mut impl Subject) {
+    const RECORDS: i64 = 60;
+    let log = subject.log();
+    let member = join(&*log, "rooms", "a");
+    let mut producer = log.producer("a").expect("the log is reached");
+    let mut latest = Timestamp::MIN;
+    for nth in 0..RECORDS {
+        subject.set_now(Timestamp(START.0 + nth));
+        let (partition, id) = (nth as u32 % PARTITIONS, nth.to_string());
+        let offset = if nth % 4 == 3 {
+            let decided = transaction(&*member, vec![to(partition, fact(&id, &id))], &[]);
+            producer.commit(decided).expect("nobody takes its place")[0]
+        } else {
+            log.append(vec![to(partition, fact(&id, &id))]).expect("a new fact")[0].offset
+        };
+        let read = until("what was appended cannot be read", || log.read(Partition(partition), offset, 1).expect("the log is read").pop());
+        assert!(read.appended.0 >= latest.0.saturating_sub(log.clock_skew_us()), "{} comes after {latest}", read.appended);
+        latest = latest.max(read.appended);
     }
 }
 

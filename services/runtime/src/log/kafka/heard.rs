@@ -78,6 +78,16 @@ fn tell(error: &KafkaError, reason: &str) {
     tracing::warn!(code = "RV0010", "Kafka's client: {error}: {reason}");
 }
 
+/// Writes down a line of a client's log by its level, which is syslog's (RFC 5424), as the Rust client does.
+pub(super) fn log(level: i32, facility: &str, line: &str) {
+    match level {
+        ..=3 => tracing::error!(target: "librdkafka", "librdkafka: {facility} {line}"),
+        4 => tracing::warn!(target: "librdkafka", "librdkafka: {facility} {line}"),
+        5 | 6 => tracing::info!(target: "librdkafka", "librdkafka: {facility} {line}"),
+        _ => tracing::debug!(target: "librdkafka", "librdkafka: {facility} {line}"),
+    }
+}
+
 /// The reason, and which setting to look at where that can be known.
 fn with_hint(code: RDKafkaErrorCode, reason: &str) -> String {
     match hint(code, reason) {

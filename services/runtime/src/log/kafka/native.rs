@@ -5,7 +5,7 @@
 //! `Drop` of this file.
 #![allow(unsafe_code, reason = "the Kafka door: librdkafka is a C library")]
 
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,7 @@ use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, TopicPartitionList};
 use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
+use super::heard::log;
 use super::oauth::Token;
 use crate::log::headers::named;
 use crate::log::{Membership, locked};
@@ -78,8 +79,11 @@ unsafe impl Send for FetchQueue {}
 impl FetchQueue {
     /// The queue of `consumer`, which must outlive it.
     pub(super) fn of<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<Self> {
-        // SAFETY: the client is alive as long as `consumer` is borrowed; the queue is referenced on its own account.
-        NonNull::new(unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) }).map(Self)
+        // SAFETY: the client is alive while `consumer` is borrowed, and not served yet; the queue is referenced on its own account.
+        unsafe {
+            sys::rd_kafka_set_logger(consumer.ptr(), Some(log_line));
+            NonNull::new(sys::rd_kafka_queue_get_consumer(consumer.ptr())).map(Self)
+        }
     }
 
     /// What has arrived, at most `max`, or what arrives within `wait`. Bytes are copied: nothing of librdkafka's is kept.
@@ -104,6 +108,13 @@ impl Drop for FetchQueue {
         // SAFETY: the reference that `of` took is given back once.
         unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) }
     }
+}
+
+/// A line of the client's log, for which a queue that is read in batches has no other way out than standard error.
+unsafe extern "C" fn log_line(_: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
+    // SAFETY: librdkafka's own C strings, which live through the call.
+    let [facility, line] = unsafe { [facility, line].map(|text| CStr::from_ptr(text).to_string_lossy()) };
+    log(level, &facility, &line);
 }
 
 /// # Safety
@@ -186,7 +197,7 @@ pub(super) fn membership<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Opti
     let metadata = NonNull::new(unsafe { sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) })?;
     // SAFETY: the strings belong to `metadata` and are copied before it is destroyed, which happens once.
     let (group, member, generation) = unsafe {
-        let text = |text: *const std::ffi::c_char| {
+        let text = |text: *const c_char| {
             if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
         };
         let group = text(sys::rd_kafka_consumer_group_metadata_group_id(metadata.as_ptr()));
@@ -366,13 +377,10 @@ impl TokenSink {
         let Some(ClientPtr(client)) = &*client else { return Ok(()) };
         let (text, subject) = (c_string(&token.text), c_string(&token.subject));
         let mut reason = [0; 256];
-        // SAFETY: the client lives as long as its pointer stands here, and the lock is held; the strings are copied, and
-        // `reason` is written only during the call, with a zero at its end.
+        // SAFETY: the client lives while its pointer stands here, and the lock is held; strings are copied, `reason` ends with a zero.
         unsafe {
-            let (room, ends_ms) = (reason.len(), token.ends.0 / 1_000);
-            let (extensions, told) = (ptr::null_mut(), reason.as_mut_ptr());
-            let code =
-                sys::rd_kafka_oauthbearer_set_token(client.as_ptr(), text.as_ptr(), ends_ms, subject.as_ptr(), extensions, 0, told, room);
+            let (told, room, ends_ms, none) = (reason.as_mut_ptr(), reason.len(), token.ends.0 / 1_000, ptr::null_mut());
+            let code = sys::rd_kafka_oauthbearer_set_token(client.as_ptr(), text.as_ptr(), ends_ms, subject.as_ptr(), none, 0, told, room);
             match RDKafkaErrorCode::from(code) {
                 RDKafkaErrorCode::NoError => Ok(()),
                 _ => Err(CStr::from_ptr(reason.as_ptr()).to_string_lossy().into_owned()),

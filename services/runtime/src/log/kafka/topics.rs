@@ -48,6 +48,18 @@ pub fn brokers(options: &KafkaOptions) -> Result<u32, LogError> {
     Ok(u32::try_from(metadata.brokers().len()).unwrap_or(u32::MAX))
 }
 
+/// The broker that leads each partition of the topic, by its number; -1 where there is none now.
+///
+/// # Errors
+/// [`LogError::Unavailable`] when none of them answers.
+pub fn leaders(options: &KafkaOptions) -> Result<Vec<i32>, LogError> {
+    let metadata = metadata(options)?;
+    let mut leaders: Vec<(i32, i32)> =
+        metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| (partition.id(), partition.leader())).collect();
+    leaders.sort_unstable();
+    Ok(leaders.into_iter().map(|(_, leader)| leader).collect())
+}
+
 /// The topic as it stands; `None` where there is none.
 ///
 /// # Errors

@@ -6,15 +6,19 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use runtime::log::contract::fixtures::{fact, to};
+use runtime::log::kafka::KafkaLog;
+use runtime::log::{Extent, Log, Polled};
 use torture::dice::{RngExt, dice, seed, tenth_or_whole};
 use torture::facts::lived;
-use torture::ground::{bar, eventually, folder, moment, say};
-use torture::kafka::beside_a_cluster;
+use torture::ground::{eventually, folder, moment, say};
+use torture::kafka::{KafkaTopic, beside_a_cluster};
 use torture::program::Up;
-use torture::proof::told;
+use torture::proof::{read_all, told};
 use torture::publisher::Publisher;
+use wire::Partition;
 
-use super::{finish, on};
+use super::{finish_of_many, on};
 use crate::killed::{BATCH, SENDERS};
 
 /// Nothing is acknowledged for at most so long: a session of a broker (9 s), and the election after it.
@@ -23,6 +27,7 @@ const STALL_MAX: Duration = Duration::from_secs(15);
 const AWAY_MS: std::ops::Range<u64> = 500..12_000;
 /// Facts a second, about: so few that they last as long as the brokers fall.
 const FACTS_A_SECOND: u64 = 40;
+const P0: Partition = Partition(0);
 const LOOKS_A_SECOND: u64 = 10;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kafka/kafka");
 
@@ -33,38 +38,91 @@ fn brokers_that_fall_and_come_back_lose_repeat_and_alter_nothing() {
     let (mut dice, data) = (dice(), folder());
     let facts = lived(&mut dice, kills * 60 * FACTS_A_SECOND as usize);
     let publisher = Publisher::begin(&facts, BATCH, SENDERS);
-    let (bar, begun) = (bar("brokers killed", kills as u64), moment());
+    let begun = moment();
     let up = Up::start(&mut on(&topic, data.path()));
     publisher.find(Some(&up.url));
     let over = AtomicBool::new(false);
-    let stall = std::thread::scope(|scope| {
+    let (stall, moved) = std::thread::scope(|scope| {
         let pacing = scope.spawn(|| pace(&publisher, &over));
-        for _ in 0..kills {
-            let node = dice.random_range(1..=3_u32);
-            kafka("kill", node);
-            std::thread::sleep(Duration::from_millis(dice.random_range(AWAY_MS)));
-            kafka("wake", node);
-            eventually("every copy is in sync again", || (topic.in_sync() == Some(3)).then_some(()));
-            bar.inc(1);
+        let mut moved = [0; 3];
+        for kill in 1..=kills {
+            let told = fall(&topic, dice.random_range(1..=3_u32), dice.random_range(AWAY_MS));
+            (0..3).for_each(|which| moved[which] += told[which]);
+            say(&format!(
+                "{kill} of {kills} brokers killed, {:.0?}: {} facts, {told:?} leaders moved",
+                begun.elapsed(),
+                publisher.acknowledged()
+            ));
         }
         over.store(true, Ordering::SeqCst);
-        pacing.join().expect("it only looks")
+        (pacing.join().expect("it only looks"), moved)
     });
-    bar.finish_and_clear();
-    let taken = begun.elapsed();
+    let [leaders, of_groups, of_transactions] = moved;
+    say(&format!(
+        "{kills} brokers killed in {:.0?} (seed {}), the longest stall {stall:.1?}; {leaders} leaders moved, and coordinators of \
+         {of_groups} partitions of groups and {of_transactions} of transactions",
+        begun.elapsed(),
+        seed()
+    ));
     up.interrupt();
     let ended = up.end();
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     assert!(!ended.said.contains("panicked"), "{}", ended.said);
-    let judgement = finish(&topic, data.path(), &facts, publisher);
+    // An append whose answer a broker took with it may stand all the same, and is told again: no room folds it twice.
+    let (judgement, repeats) = finish_of_many(&topic, data.path(), &facts, publisher);
     assert!(stall < STALL_MAX, "nothing was acknowledged for {stall:.1?}");
-    say(&format!(
-        "{kills} brokers killed in {taken:.0?} (seed {}), the longest stall {stall:.1?}; {} facts, {} decisions: {}",
-        seed(),
-        facts.len(),
-        judgement.decisions,
-        told(&judgement.by_kind),
-    ));
+    assert!(moved.iter().all(|moved| *moved > 0), "nothing moved that was to: {moved:?}");
+    say(&format!("{} facts, {repeats} of them twice; {} decisions: {}", facts.len(), judgement.decisions, told(&judgement.by_kind)));
+}
+
+#[test]
+fn what_is_dated_and_cannot_be_read_yet_is_not_taken_for_silence() {
+    let Some(topic) = beside_a_cluster() else { return };
+    let log = KafkaLog::open(topic.options().clone()).expect("the topic is there");
+    let mut observer = eventually("a member", || {
+        let mut observer = log.consumer("observers", "observer").ok()?;
+        eventually("an assignment", || matches!(observer.poll(1), Ok(Polled::Assigned(_))).then_some(()));
+        Some(observer)
+    });
+    let append = |id: &str| log.append(vec![to(0, fact(id, id))]);
+    eventually("a first record", || append("before").ok());
+    let leader = eventually("a leader", || topic.leaders()).0[0][0];
+    let fallen = (1..=3).find(|node| i32::try_from(*node) != Ok(leader)).expect("there are three");
+    kafka("kill", fallen);
+    let told = std::thread::scope(|scope| {
+        let hidden = scope.spawn(|| eventually("what the fallen copy holds up", || append("hidden").ok()));
+        let mut told = Vec::new();
+        while !hidden.is_finished() {
+            told.extend(observer.recent_extent(P0));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        told
+    });
+    kafka("wake", fallen);
+    eventually("every copy is in sync again", || (topic.in_sync() == Some(3)).then_some(()));
+    let records = read_all(&*log, P0).expect("the topic can be read");
+    for extent in &told {
+        let mut later = records.iter().filter(|record| record.offset >= extent.high_watermark);
+        assert!(later.all(|record| record.appended >= extent.quiet_until), "{extent:?} was undercut: {records:?}");
+    }
+    // What stood there by then and could not be seen, although it was dated before the look.
+    let hides = |extent: &&Extent| {
+        let asked = extent.quiet_until.0 + i64::try_from(topic.options().replication_lag_max.as_micros()).expect("it is short");
+        records.iter().any(|record| record.offset >= extent.high_watermark && record.appended.0 < asked)
+    };
+    let hiding = told.iter().filter(hides).count();
+    assert!(hiding > 0, "the copy that had fallen held nothing up: {} looks", told.len());
+    say(&format!("of {} looks at a partition one copy of which had fallen, {hiding} met what could not be read yet", told.len()));
+}
+
+/// One broker is killed and comes back; how many leaders moved away from it or elsewhere, of each sort.
+fn fall(topic: &KafkaTopic, node: u32, away_ms: u64) -> [usize; 3] {
+    let before = eventually("everything has a leader", || topic.leaders());
+    kafka("kill", node);
+    std::thread::sleep(Duration::from_millis(away_ms));
+    kafka("wake", node);
+    eventually("every copy is in sync again", || (topic.in_sync() == Some(3)).then_some(()));
+    before.moved(&eventually("everything has a leader", || topic.leaders()))
 }
 
 /// Lets so many facts a second be published, and tells the longest time in which none was acknowledged.

@@ -8,7 +8,6 @@ mod brokers;
 mod failpoints;
 mod kills;
 mod rebalances;
-mod stalled;
 mod zombies;
 
 use std::path::Path;
