@@ -27,6 +27,7 @@ use wire::{Event, Kind, Offset, Partition, RawRecord};
 use crate::Failure;
 use crate::table::{Goal, Lines, Sample};
 use crate::watch::Watch;
+use crate::whole::{ms, percentile};
 
 /// The name of this part.
 pub(crate) const PART: &str = "kafka";
@@ -398,16 +399,4 @@ fn reader(options: &KafkaOptions, group: &str) -> Result<BaseConsumer, Failure> 
 
 fn addressed(events: impl Iterator<Item = Event>) -> Vec<Addressed> {
     events.map(|event| Addressed { partition: event.partition(PARTITIONS), record: event.to_raw() }).collect()
-}
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-/// The value that so many of a hundred do not pass, by rank.
-fn percentile(values: &[f64], percent: usize) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted.get(rank - 1).copied().unwrap_or(f64::NAN)
 }

@@ -122,12 +122,13 @@ fn bare_commits(log: &Arc<dyn Log>, harm: &Event, nth: usize) -> Result<Duration
     Ok(watch.wall())
 }
 
-fn ms(time: Duration) -> f64 {
+/// In milliseconds.
+pub(crate) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// The value that so many of a hundred do not pass, by rank.
-fn percentile(values: &[f64], percent: usize) -> f64 {
+pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
