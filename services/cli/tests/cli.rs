@@ -15,7 +15,8 @@ fn help_names_every_verb_and_every_exit_code() {
     let help = said(&reeve(&["--help"], 0));
     let verbs = ["up", "fleet", "publish", "import", "kpis", "tail", "status", "explain", "baseline", "mode", "incident", "quarantine"];
     let codes = ["64", "65", "66", "69", "70", "73", "74", "75", "77", "78"];
-    for word in verbs.into_iter().chain(["replay", "automation", "rollback", "policy", "keys", "topics", "migrate", "runbook"]).chain(codes) {
+    for word in verbs.into_iter().chain(["replay", "automation", "rollback", "policy", "keys", "topics", "migrate", "runbook"]).chain(codes)
+    {
         assert!(help.contains(word), "`{word}` is not in\n{help}");
     }
 }

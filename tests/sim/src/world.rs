@@ -94,8 +94,7 @@ struct World {
 impl World {
     fn new(schedule: &Schedule, traced: bool) -> Self {
         let Schedule { seed, skew_us, replication_lag_us, .. } = *schedule;
-        let options =
-            MemoryOptions { partitions: PARTITIONS, seed, start: BIRTH, skew_us, replication_lag_us, ..MemoryOptions::default() };
+        let options = MemoryOptions { partitions: PARTITIONS, seed, start: BIRTH, skew_us, replication_lag_us, ..MemoryOptions::default() };
         Self {
             log: MemoryLog::new(options),
             silence_lag_us: skew_us + replication_lag_us,
