@@ -187,6 +187,22 @@ impl Archiver {
         failures.first().map(|()| waiting)
     }
 
+    /// Whether something on the log is not decided yet, so that a flush would leave it out. Of one who may not write: no.
+    ///
+    /// # Errors
+    /// When the log cannot be reached, or the lease not be asked after.
+    pub fn is_undecided(&mut self) -> Result<bool, ArchiveError> {
+        if !self.may_write()? {
+            return Ok(false);
+        }
+        for partition in 0..self.log.partitions() {
+            if self.log.is_undecided(Partition(partition))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What is followed: asked for only by whoever may write.
     fn followed(&mut self, index: usize) -> &mut Followed {
         &mut self.followed.as_mut().expect("it was asked whether it may write")[index]

@@ -22,6 +22,8 @@ use super::store::StoredShelf;
 const NAME: &str = "archive";
 /// How often the log is looked at, and the lease asked after.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked whether what rooms said last is decided.
+const DECIDED_EVERY: Duration = Duration::from_millis(10);
 /// Attempts at the last words of a store that fails. What stays unsaid is on the log, and the next start archives it; it is
 /// an error all the same.
 const FLUSHES_MAX: usize = 3;
@@ -65,6 +67,7 @@ fn live(mut archiver: Archiver, end: &Shutdown, grace: Duration) -> Result<u64, 
         }
     }
     let (reads, cuts) = (within(grace * READING_PERCENT / 100), within(grace * CUTTING_PERCENT / 100));
+    wait_for_last_words(&mut archiver, &reads);
     let mut flushed = archiver.flush(&reads, &cuts);
     for _ in 1..FLUSHES_MAX {
         match &flushed {
@@ -77,6 +80,15 @@ fn live(mut archiver: Archiver, end: &Shutdown, grace: Duration) -> Result<u64, 
         tracing::info!(waiting, "{waiting} records on the log wait for the archive: the next start goes on with them");
     }
     flushed
+}
+
+/// A room's last commit was answered before the archive was asked to end, and may be marked on its partitions a moment later:
+/// nobody can read it before. Where that cannot be told, what can be read is what there is.
+#[expect(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
+fn wait_for_last_words(archiver: &mut Archiver, reads: &dyn Fn() -> bool) {
+    while reads() && archiver.is_undecided().unwrap_or(false) {
+        std::thread::sleep(DECIDED_EVERY);
+    }
 }
 
 /// Whether so much time is left, from now on.

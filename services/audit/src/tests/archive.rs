@@ -131,6 +131,20 @@ fn what_the_store_did_not_take_is_told_and_put_by_a_later_step() {
 }
 
 #[test]
+fn what_is_on_the_log_and_not_decided_yet_is_waited_for_at_the_end() {
+    let house = House::new();
+    let mut archiver = house.archiver();
+    house.publish(0..7);
+    house.log.stall(Partition(0), 1).expect("it is there");
+    house.publish(7..70);
+    assert_eq!(archiver.is_undecided(), Ok(true));
+    house.log.heal();
+    assert_eq!(archiver.is_undecided(), Ok(false));
+    archiver.flush(&ALWAYS, &ALWAYS).expect("everything is put down");
+    assert!(house.check().whole);
+}
+
+#[test]
 fn an_empty_archive_beside_a_log_with_records_is_not_whole() {
     let house = House::new();
     assert!(house.check().whole, "nothing of nothing is missing");

@@ -82,6 +82,15 @@ pub trait Log: Send + Sync {
     /// [`LogError`] when the log cannot be read.
     fn end(&self, partition: Partition) -> Result<Offset, LogError>;
 
+    /// Whether something was appended after [`Log::end`] that is not decided yet: of a transaction that is open, or whose commit was
+    /// answered and not marked here. Whoever waits for the last words of others reads the end again until there is no such thing.
+    ///
+    /// # Errors
+    /// [`LogError`] when the log cannot be reached.
+    fn is_undecided(&self, _partition: Partition) -> Result<bool, LogError> {
+        Ok(false)
+    }
+
     /// Blocks until something was committed after the state that `seen` stands for, or `timeout` passes. Returns the
     /// state to pass next time; start with 0.
     fn wait(&self, seen: u64, timeout: Duration) -> u64;

@@ -41,7 +41,10 @@ fn a_fact_that_another_gateway_has_appended_is_a_repeat_and_with_another_body_re
     assert_eq!((back_again[0].offset, back_again[0].repeated), (back[0].offset, true), "and so does the first");
     let other = one.append(vec![to(0, opaque("c", "otherwise"))]);
     assert!(matches!(&other, Err(AppendError::IdTaken(places)) if *places == [0]), "{other:?}");
-    assert_eq!(ids(&*one, 0), ["a", "c"]);
+    // Whether the first had read what the second appended a moment before is chance: it says so before it answers, and not before
+    // it appends.
+    let stand = ids(&*one, 0);
+    assert!(stand == ["a", "c"] || stand == ["a", "c", "c"], "{stand:?}");
 }
 
 #[test]

@@ -57,6 +57,7 @@ fn a_transaction_that_hangs_is_told_by_the_metric_while_it_hangs_and_then_the_ro
             let of_first = status.partitions.iter().find(|status| status.partition == P0)?;
             (of_first.stalled_s >= 1.0 && of_first.lag > 0 && told() >= 1.0).then_some(())
         });
+        assert!(log.is_undecided(P0).expect("the broker is there"), "what stands behind it cannot be read yet");
         assert!(!proxy.has_delivered(&client), "nobody had ended it by then");
         let committed = commit.join().expect("it does not panic");
         assert!(committed.is_err(), "it hung for longer than it may: {committed:?}");
@@ -66,6 +67,7 @@ fn a_transaction_that_hangs_is_told_by_the_metric_while_it_hangs_and_then_the_ro
         let lag = room.status().partitions.iter().map(|status| status.lag).max();
         (lag == Some(0) && told() == 0.0).then_some(())
     });
+    until("nothing is decided", || log.is_undecided(P0).is_ok_and(|is_undecided| !is_undecided).then_some(()));
     let incidents = decisions(&**log).into_iter().filter(|record| record.body.kind() == Kind::IncidentOpened);
     let causes: Vec<_> = incidents.map(|record| record.event.causation).collect();
     // Who heard nothing of its commit may have committed all the same.

@@ -110,7 +110,7 @@ impl Browser {
     }
 
     /// The first offset, and the one up to which everything is decided.
-    fn stable(&self, partition: Partition) -> Result<(Offset, Offset), LogError> {
+    pub(super) fn stable(&self, partition: Partition) -> Result<(Offset, Offset), LogError> {
         let (start, end) =
             self.reader.fetch_watermarks(&self.topic, kafka_partition(partition), super::ANSWER_WITHIN).map_err(unavailable)?;
         Ok((Offset(start), Offset(end)))

@@ -32,6 +32,8 @@ pub struct Standing {
     pub replicas: u32,
     /// Copies that are not behind, of the partition that has fewest.
     pub in_sync: u32,
+    /// How far behind a copy may be, in milliseconds, for a Reeve of this configuration (`kafka.replication_lag_ms`).
+    pub lag_allowed_ms: i64,
     /// Settings of the topic.
     pub topic: Settings,
     /// Settings of each broker by its number, or why they are not told.
@@ -168,6 +170,7 @@ pub fn findings(standing: &Standing) -> Vec<Finding> {
             Ok(settings) => {
                 found.extend(OF_BROKER.iter().filter_map(|demand| demand.broken(&place, settings)));
                 found.extend(transactions_allowed(&place, settings));
+                found.extend(copies_allowed(&place, settings, standing));
             }
             Err(reason) => found.push(Finding {
                 weight: Weight::Risky,
@@ -241,6 +244,15 @@ fn transactions_allowed(place: &str, settings: &Settings) -> Option<Finding> {
     let at_least = Wants::AtLeast(TRANSACTION_TIMEOUT.as_millis() as i64);
     demand(Weight::Wrong, "transaction.max.timeout.ms", at_least, because).broken(place, settings)
 }
+
+/// A copy that is behind and counts as in sync hides what the leader has dated already: silence is judged that much later.
+fn copies_allowed(place: &str, settings: &Settings, standing: &Standing) -> Option<Finding> {
+    let because = "what a copy in sync does not have yet nobody can read: a room would take it for silence (kafka.replication_lag_ms)";
+    let at_most = Wants::AtMost(standing.lag_allowed_ms);
+    if standing.replicas > 1 { demand(Weight::Wrong, COPIES_BEHIND, at_most, because).broken(place, settings) } else { None }
+}
+
+const COPIES_BEHIND: &str = "replica.lag.time.max.ms";
 
 fn shown(value: Option<String>) -> String {
     value.unwrap_or_else(|| "not told".to_owned())
@@ -337,6 +349,7 @@ mod tests {
             ("transaction.max.timeout.ms", "1000", Weight::Wrong),
             ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000", Weight::Risky),
             ("offsets.retention.minutes", "60", Weight::Risky),
+            ("replica.lag.time.max.ms", "30001", Weight::Wrong),
         ];
         for (name, value, weight) in spoilt {
             let mut standing = in_order();
@@ -372,9 +385,19 @@ mod tests {
         assert!(found.iter().all(|finding| finding.weight == Weight::Risky), "{found:?}");
     }
 
+    #[test]
+    fn a_copy_may_be_as_far_behind_as_silence_is_judged_later_where_there_is_one() {
+        let places = |standing: &Standing| findings(standing).into_iter().map(|finding| finding.place).collect::<Vec<_>>();
+        let impatient = Standing { lag_allowed_ms: 29_999, ..in_order() };
+        assert_eq!(places(&impatient), ["broker 1", "broker 2", "broker 3"]);
+        let alone = Standing { replicas: 1, in_sync: 1, topic: settings_of_new(1), ..impatient };
+        assert_eq!(places(&alone), ["topic"], "of its only copy nobody is behind");
+    }
+
     fn in_order() -> Standing {
-        let broker: Settings = OF_BROKER.iter().map(|demand| (demand.setting.to_owned(), demand.wants.value())).collect();
+        let mut broker: Settings = OF_BROKER.iter().map(|demand| (demand.setting.to_owned(), demand.wants.value())).collect();
+        broker.insert(COPIES_BEHIND.to_owned(), "30000".to_owned());
         let brokers = (1..=3).map(|number| (number, Ok(broker.clone()))).collect();
-        Standing { partitions: 8, replicas: 3, in_sync: 3, topic: settings_of_new(3), brokers }
+        Standing { partitions: 8, replicas: 3, in_sync: 3, lag_allowed_ms: 30_000, topic: settings_of_new(3), brokers }
     }
 }

@@ -192,6 +192,11 @@ impl Log for KafkaLog {
         self.browse(partition, |browser| browser.end(partition))
     }
 
+    fn is_undecided(&self, partition: Partition) -> Result<bool, LogError> {
+        let high_watermark = self.inner.extent(partition)?.high_watermark;
+        self.browse(partition, |browser| Ok(browser.stable(partition)?.1 < high_watermark))
+    }
+
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         self.inner.changed.wait(seen, timeout)
     }

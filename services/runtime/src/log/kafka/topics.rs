@@ -82,7 +82,8 @@ pub async fn look(options: &KafkaOptions) -> Result<Option<Standing>, LogError> 
     for broker in metadata.brokers() {
         brokers.insert(broker.id(), settings(&admin, &ResourceSpecifier::Broker(broker.id())).await?);
     }
-    Ok(Some(Standing { partitions: count(partitions.len()), replicas, in_sync, topic, brokers }))
+    let lag_allowed_ms = i64::try_from(options.replication_lag_max.as_millis()).unwrap_or(i64::MAX);
+    Ok(Some(Standing { partitions: count(partitions.len()), replicas, in_sync, lag_allowed_ms, topic, brokers }))
 }
 
 /// Sets something of a topic that exists, and leaves all else of it as it is.

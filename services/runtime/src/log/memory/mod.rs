@@ -225,6 +225,10 @@ impl Log for MemoryLog {
         locked(&self.inner.state).shelf(partition).map(shelf::Shelf::readable_end)
     }
 
+    fn is_undecided(&self, partition: Partition) -> Result<bool, LogError> {
+        locked(&self.inner.state).shelf(partition).map(|shelf| shelf.stable_end() < shelf.next())
+    }
+
     fn wait(&self, seen: u64, timeout: Duration) -> u64 {
         let state = locked(&self.inner.state);
         let waiting = self.inner.changed.wait_timeout_while(state, timeout, |state| state.changes <= seen);

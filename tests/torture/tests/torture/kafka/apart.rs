@@ -1,20 +1,29 @@
 //! Every service is a process of its own on one topic, as in a cluster: recorded sessions are brought in through the gateway, and
-//! what is told and decided is what one Reeve on its embedded log tells and decides.
+//! what is told and decided is what one Reeve on its embedded log tells and decides. And any of them is killed at any time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
+use torture::dice::{RngExt, dice, seed, tenth_or_whole};
 use torture::facts;
-use torture::ground::{folder, free_address, say};
+use torture::ground::{bar, folder, free_address, moment, say};
 use torture::kafka::{KafkaTopic, beside_a_broker};
 use torture::program::{Up, reeve, run, service, up};
 use torture::proof::{Folder, Read, told};
+use torture::publisher::Publisher;
 use wire::Kind;
+
+use super::{drain, of_topic};
+use crate::killed::{BATCH, SENDERS, corpus};
 
 /// The rooms, each by the program that is it.
 const ROOMS: [&str; 5] = ["incident", "rollback", "escalation", "capacity", "audit"];
+/// Facts that may be published from one kill to the next, and how long it is until then, at most.
+const FACTS_A_KILL: u64 = 60;
+const NEXT_KILL_MAX_MS: u64 = 1_500;
 /// What is decided by how many minutes of log time pass, which are others at every import.
 const BY_THE_MINUTE: [Kind; 4] = [Kind::CapacityMeasured, Kind::CapacityForecast, Kind::CapacityWarned, Kind::RoomWatermark];
 
@@ -30,12 +39,7 @@ fn services_that_are_processes_of_their_own_tell_and_decide_what_one_reeve_does(
     let urls: Vec<&str> = rooms.iter().map(|(url, _)| url.as_str()).collect();
     let end = gateway.settle_with(&urls);
     let figures = figures(&["--url", &gateway.url]);
-    for (_, up) in rooms.into_iter().chain([(gateway.url.clone(), gateway)]) {
-        up.interrupt();
-        let ended = up.end();
-        assert_eq!(ended.code, Some(0), "it drains: {}", ended.said);
-        assert!(!ended.said.contains("panicked"), "{}", ended.said);
-    }
+    rooms.into_iter().map(|(_, up)| up).chain([gateway]).for_each(drain);
     let apart = topic.read();
     let judgement = apart.is_just(end);
 
@@ -43,6 +47,84 @@ fn services_that_are_processes_of_their_own_tell_and_decide_what_one_reeve_does(
     assert_eq!(figures, figures_together, "the key figures are those of the embedded log");
     assert_eq!(decided(&apart), decided(&together), "the decisions are those of the embedded log");
     say(&format!("{} records by six processes; {} decisions: {}", apart.len(), judgement.decisions, told(&judgement.by_kind)));
+}
+
+#[test]
+fn services_of_which_any_is_killed_at_any_time_lose_repeat_and_alter_nothing() {
+    let Some(topic) = beside_a_broker() else { return };
+    let (mut dice, data, services) = (dice(), folder(), ["gateway"].into_iter().chain(ROOMS).collect::<Vec<_>>());
+    let kills = services.len() * tenth_or_whole(4, 200);
+    let facts = corpus(&mut dice, kills * FACTS_A_KILL as usize);
+    let publisher = Publisher::begin(&facts, BATCH, SENDERS);
+    let mut house: Vec<Service> = services.iter().map(|name| Service::begin(name, &topic, data.path())).collect();
+    publisher.find(Some(&house[0].url));
+    let (bar, begun) = (bar("kills of services", kills as u64), moment());
+    for kill in 0..kills {
+        publisher.grant(FACTS_A_KILL);
+        std::thread::sleep(Duration::from_millis(dice.random_range(0..NEXT_KILL_MAX_MS)));
+        house[kill % services.len()].is_killed_and_begun_anew(&topic, data.path());
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let (taken, answers_lost) = (begun.elapsed(), publisher.repeated());
+    publisher.grant_all();
+    publisher.join();
+    let urls: Vec<String> = house[1..].iter().map(|service| service.url.clone()).collect();
+    let gateway = house[0].up.as_ref().expect("it lives");
+    let end = gateway.settle_with(&urls.iter().map(String::as_str).collect::<Vec<_>>());
+    // The archive's comes last: what other rooms say at their end is archived, too.
+    house.into_iter().filter_map(|service| service.up).for_each(drain);
+
+    let log = topic.read();
+    let repeats = log.holds(&facts);
+    let judgement = log.is_just(end);
+    let mut check = reeve(&["audit", "check"]);
+    let checked = run(of_topic(&mut check, &topic, &data.path().join("audit")));
+    assert_eq!(checked.code, Some(0), "the archive is the topic: {}", checked.said);
+    say(&format!(
+        "{kills} kills of {} services in {taken:.0?} (seed {}); {} facts, {repeats} of them twice, of {answers_lost} the first answer \
+         was lost; {} decisions: {}",
+        services.len(),
+        seed(),
+        facts.len(),
+        judgement.decisions,
+        told(&judgement.by_kind),
+    ));
+}
+
+/// A service that keeps its address over its lives.
+struct Service {
+    name: String,
+    address: String,
+    url: String,
+    /// While it lives.
+    up: Option<Up>,
+}
+
+// === impl Service ===
+
+impl Service {
+    fn begin(name: &str, topic: &KafkaTopic, data: &Path) -> Self {
+        let address = free_address();
+        let up = Some(Self::live(name, &address, topic, data));
+        Self { name: name.to_owned(), url: format!("http://{address}"), address, up }
+    }
+
+    fn live(name: &str, address: &str, topic: &KafkaTopic, data: &Path) -> Up {
+        let mut command = on_topic(name, topic, data, address);
+        command.envs([("REEVE_SNAPSHOTS_EVERY_RECORDS", "100"), ("REEVE_ARCHIVE_EVERY_SECONDS", "1")]);
+        let mut up = Up::begin(&mut command);
+        up.url = format!("http://{address}");
+        up
+    }
+
+    fn is_killed_and_begun_anew(&mut self, topic: &KafkaTopic, data: &Path) {
+        let mut up = self.up.take().expect("it lives");
+        let ended_by_itself = up.ended();
+        let ended = up.kill();
+        assert!(!ended_by_itself && !ended.said.contains("panicked"), "{}: {}", self.name, ended.said);
+        self.up = Some(Self::live(&self.name, &self.address, topic, data));
+    }
 }
 
 /// A room's process, and where it answers.

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use super::append;
+use super::{append, drain, of_topic};
 use crate::killed::corpus;
 use runtime::failpoints::{Failpoint, VARIABLE};
 use runtime::log::kafka::KafkaLog;
@@ -19,9 +18,6 @@ use torture::program::{Up, metric, reeve, run, service};
 const FACTS: usize = 40;
 /// How long a writer goes on before it is killed, at most: a segment is due every second.
 const WRITES_MAX_MS: u64 = 1_500;
-
-/// Lives without new facts, after which everything is archived.
-const LAST_LIVES_MAX: usize = 4;
 /// How long a writer waits for its end.
 const END_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -100,35 +96,12 @@ fn an_archive_that_two_services_share_is_whole_whoever_of_them_is_ended_or_stopp
     // Who writes ends last: what the other one's room says at its end is archived, too.
     let writer = eventually("somebody who writes", || (0..2).find(|seat| writes(seats[*seat].as_ref())));
     [1 - writer, writer].into_iter().filter_map(|seat| seats[seat].take()).for_each(|(_, up)| drain(up));
-    let told = until_whole(&topic, data.path(), writer);
-    let records = topic.read().len();
+    let checked = run(of_topic(&mut reeve(&["audit", "check"]), &topic, data.path()));
+    assert_eq!(checked.code, Some(0), "the archive is the topic, the writer's last words included: {}", checked.said);
+    let (told, records) = (checked.said, topic.read().len());
     assert!(records >= appended, "{records} of at least {appended}");
     assert!(told.contains(&format!("the archive is whole: {records} records")), "{told}");
     say(&format!("{rounds} writers of one archive in {:.0?} (seed {}), {records} records; met {met:?}", begun.elapsed(), seed()));
-}
-
-/// What a check says of a whole archive. What a room says just before it ends can be read only when its transaction is marked as
-/// committed, after the end: the next life archives it, and has nothing new to say.
-fn until_whole(topic: &KafkaTopic, data: &Path, seat: usize) -> String {
-    for _ in 0..LAST_LIVES_MAX {
-        let checked = run(of_topic(&mut reeve(&["audit", "check"]), topic, data));
-        if checked.code == Some(0) {
-            return checked.said;
-        }
-        let mut findings = checked.said.lines().filter(|line| line.trim_start().starts_with("RV"));
-        assert!(findings.all(|line| line.trim_start().starts_with("RV0034")), "more than its end is missing: {}", checked.said);
-        let last = begin(topic, data, seat, None);
-        eventually("the last one writes", || writes(Some(&last)).then_some(()));
-        drain(last.1);
-    }
-    panic!("an archive that {LAST_LIVES_MAX} lives did not complete");
-}
-
-fn drain(up: Up) {
-    up.interrupt();
-    let ended = up.end();
-    assert_eq!(ended.code, Some(0), "it drains: {}", ended.said);
-    assert!(!ended.said.contains("panicked"), "{}", ended.said);
 }
 
 /// Waits until it has ended at the place.
@@ -152,18 +125,6 @@ fn begin(topic: &KafkaTopic, data: &Path, seat: usize, ends_at: Option<Failpoint
         command.env(VARIABLE, format!("{}:1", place.name()));
     }
     (format!("http://{address}"), Up::begin(&mut command))
-}
-
-/// Sets where the topic and its archive are.
-fn of_topic<'a>(command: &'a mut Command, topic: &KafkaTopic, data: &Path) -> &'a mut Command {
-    command.envs([
-        ("REEVE_LOG_KIND", "kafka"),
-        ("REEVE_KAFKA_BROKERS", topic.brokers()),
-        ("REEVE_LOG_TOPIC", topic.name()),
-        ("REEVE_KAFKA_NAMESPACE", &format!("{}.", topic.name())),
-        ("REEVE_ARCHIVE_EVERY_SECONDS", "1"),
-    ]);
-    command.env("REEVE_LOG_PATH", data).env("REEVE_ARCHIVE_PATH", data.join("archive"))
 }
 
 fn writes(seat: Option<&(String, Up)>) -> bool {

@@ -7,6 +7,7 @@ mod archive;
 mod brokers;
 mod failpoints;
 mod kills;
+mod poison;
 mod rebalances;
 mod zombies;
 
@@ -16,7 +17,7 @@ use std::process::Command;
 use machine::oracle::Judgement;
 use runtime::log::{Addressed, Log};
 use torture::kafka::KafkaTopic;
-use torture::program::up;
+use torture::program::{Up, up};
 use torture::publisher::Publisher;
 use wire::Event;
 
@@ -34,6 +35,26 @@ fn on(topic: &KafkaTopic, data: &Path) -> Command {
 fn append(log: &dyn Log, facts: &[Event]) -> usize {
     let addressed = |fact: &Event| Addressed { partition: fact.partition(log.partitions()), record: fact.to_raw() };
     log.append(facts.iter().map(addressed).collect()).expect("they are new").len()
+}
+
+/// Sets where the topic and its archive are.
+fn of_topic<'a>(command: &'a mut Command, topic: &KafkaTopic, data: &Path) -> &'a mut Command {
+    command.envs([
+        ("REEVE_LOG_KIND", "kafka"),
+        ("REEVE_KAFKA_BROKERS", topic.brokers()),
+        ("REEVE_LOG_TOPIC", topic.name()),
+        ("REEVE_KAFKA_NAMESPACE", &format!("{}.", topic.name())),
+        ("REEVE_ARCHIVE_EVERY_SECONDS", "1"),
+    ]);
+    command.env("REEVE_LOG_PATH", data).env("REEVE_ARCHIVE_PATH", data.join("archive"))
+}
+
+/// Lets a program end as it wishes.
+fn drain(up: Up) {
+    up.interrupt();
+    let ended = up.end();
+    assert_eq!(ended.code, Some(0), "it drains: {}", ended.said);
+    assert!(!ended.said.contains("panicked"), "{}", ended.said);
 }
 
 /// The last life, which nobody disturbs: everything is published and decided. Then the topic is judged.
