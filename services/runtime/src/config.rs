@@ -190,6 +190,12 @@ const KAFKA_GROUP_PROTOCOL: Key = key(
     "`classic` or `consumer`",
     "classic",
 );
+const KAFKA_ASSIGNMENT: Key = key(
+    "kafka.assignment",
+    "By which rule members share partitions among themselves; `range` lets go of everything at each change",
+    "`cooperative-sticky` or `range`",
+    "cooperative-sticky",
+);
 const SCHEMA_REGISTRY_URL: Key = key(
     "schema_registry.url",
     "The schema registry of whoever publishes with Confluent's framing to a Kafka log; empty: none",
@@ -237,6 +243,7 @@ impl Key {
         KAFKA_CLOCK_SKEW_MS,
         KAFKA_REPLICATION_LAG_MS,
         KAFKA_GROUP_PROTOCOL,
+        KAFKA_ASSIGNMENT,
         SCHEMA_REGISTRY_URL,
         SCHEMA_REGISTRY_CREDENTIALS,
         LISTEN_ADDRESS,

@@ -1,10 +1,12 @@
 //! What the runtime has to tell its operator: a fact writes its log line and its counter together, so that they agree.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 use wire::{Event, Kind, Offset, Partition, Refusal, Timestamp};
 
+use crate::log::kafka::ClientCounts;
 use crate::metrics::metrics;
 
 /// Something that happened and is worth a line or a count.
@@ -79,6 +81,29 @@ pub(crate) struct LagMeasured {
 pub(crate) struct LeaseMoved {
     pub(crate) lease: &'static str,
     pub(crate) held: bool,
+}
+
+/// A client of Kafka's has measured itself for an interval.
+pub(crate) struct ClientMeasured<'a> {
+    pub(crate) client: &'a str,
+    /// `consumer` or `producer`.
+    pub(crate) kind: &'a str,
+    /// By broker, the median and the 99th percentile of its round trips, in seconds.
+    pub(crate) round_trips: &'a BTreeMap<i32, [f64; 2]>,
+    /// Brokers that had round trips before and have none now.
+    pub(crate) silent: &'a [i32],
+    /// Records that wait for the brokers.
+    pub(crate) queued: Option<u64>,
+    pub(crate) is_member: bool,
+    /// What it counted meanwhile.
+    pub(crate) more: ClientCounts,
+}
+
+/// A client of Kafka's is gone, with what it measured.
+pub(crate) struct ClientEnded<'a> {
+    pub(crate) client: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) brokers: &'a [i32],
 }
 
 /// Something became of a snapshot.
@@ -191,6 +216,7 @@ impl Fact for PartitionMoved {
         if kind != "assigned" {
             let labels = [room, &partition.to_string()];
             metrics().consumer_lag.remove_label_values(&labels).ok();
+            metrics().stalled.remove_label_values(&labels).ok();
             metrics().last_folded.remove_label_values(&labels).ok();
         }
         info!(room, %partition, "partition {partition} {kind}");
@@ -218,6 +244,47 @@ impl Fact for LeaseMoved {
         let Self { lease, held } = self;
         metrics().lease_held.with_label_values(&[lease]).set(i64::from(held));
         info!(lease, held, "the lease of the {lease} is {}", if held { "held" } else { "another's" });
+    }
+}
+
+/// Of round trips, in their order.
+const QUANTILES: [&str; 2] = ["0.5", "0.99"];
+
+impl Fact for ClientMeasured<'_> {
+    fn emit(self) {
+        let Self { client, kind, round_trips, silent, queued, is_member, more } = self;
+        for (broker, quantiles) in round_trips {
+            for (quantile, seconds) in QUANTILES.iter().zip(quantiles) {
+                metrics().kafka_round_trip.with_label_values(&[client, kind, &broker.to_string(), quantile]).set(*seconds);
+            }
+        }
+        forget_round_trips(client, kind, silent);
+        let failures = [("errors", more.errors), ("retries", more.retries), ("timeouts", more.timeouts), ("disconnects", more.disconnects)];
+        for (what, count) in failures {
+            metrics().kafka_failures.with_label_values(&[client, kind, what]).inc_by(count);
+        }
+        if is_member {
+            metrics().kafka_rebalances.with_label_values(&[client]).inc_by(more.rebalances);
+        }
+        if let Some(queued) = queued {
+            metrics().kafka_queued.with_label_values(&[client]).set(i64::try_from(queued).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+impl Fact for ClientEnded<'_> {
+    fn emit(self) {
+        let Self { client, kind, brokers } = self;
+        forget_round_trips(client, kind, brokers);
+        // A consumer has none.
+        metrics().kafka_queued.remove_label_values(&[client]).ok();
+    }
+}
+
+fn forget_round_trips(client: &str, kind: &str, brokers: &[i32]) {
+    for (broker, quantile) in brokers.iter().flat_map(|broker| QUANTILES.map(|quantile| (broker, quantile))) {
+        // It may be gone already, with another client of the same name.
+        metrics().kafka_round_trip.remove_label_values(&[client, kind, &broker.to_string(), quantile]).ok();
     }
 }
 

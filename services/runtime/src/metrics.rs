@@ -33,6 +33,14 @@ pub const RESTORE_DURATION: &str = "reeve_state_restore_duration_seconds";
 pub const REBALANCES: &str = "reeve_rebalances_total";
 /// 1 while this process holds a lease, 0 while it is another's.
 pub const LEASE_HELD: &str = "reeve_lease_held";
+/// Seconds that round trips to a broker took in the last interval, by quantile, as Kafka's client measures them.
+pub const KAFKA_ROUND_TRIP: &str = "reeve_kafka_round_trip_seconds";
+/// Requests of Kafka's client that failed in some way, and connections that ended.
+pub const KAFKA_FAILURES: &str = "reeve_kafka_failures_total";
+/// Records that a producer has not delivered yet.
+pub const KAFKA_QUEUED: &str = "reeve_kafka_queued_records";
+/// Rebalances of the groups that this process has members in.
+pub const KAFKA_REBALANCES: &str = "reeve_kafka_group_rebalances_total";
 /// Snapshots by outcome.
 pub const SNAPSHOTS: &str = "reeve_snapshots_total";
 /// Attempts that were made again, by what was tried.
@@ -57,6 +65,10 @@ pub const ALL: &[&str] = &[
     RESTORE_DURATION,
     REBALANCES,
     LEASE_HELD,
+    KAFKA_ROUND_TRIP,
+    KAFKA_FAILURES,
+    KAFKA_QUEUED,
+    KAFKA_REBALANCES,
     SNAPSHOTS,
     RETRIES,
     ROOM_READY,
@@ -80,6 +92,10 @@ pub(crate) struct Metrics {
     pub(crate) restore_duration: HistogramVec,
     pub(crate) rebalances: IntCounterVec,
     pub(crate) lease_held: IntGaugeVec,
+    pub(crate) kafka_round_trip: GaugeVec,
+    pub(crate) kafka_failures: IntCounterVec,
+    pub(crate) kafka_queued: IntGaugeVec,
+    pub(crate) kafka_rebalances: IntCounterVec,
     pub(crate) snapshots: IntCounterVec,
     pub(crate) retries: IntCounterVec,
     pub(crate) room_ready: IntGaugeVec,
@@ -142,6 +158,20 @@ impl Metrics {
             restore_duration: kept(&registry, HistogramVec::new(restore, &["room"])),
             rebalances: counter(REBALANCES, "Partitions handed to and taken from rooms.", &["room", "kind"]),
             lease_held: gauge(LEASE_HELD, "1 while this process holds a lease, 0 while it is another's.", &["lease"]),
+            kafka_round_trip: kept(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(KAFKA_ROUND_TRIP, "Seconds that round trips to a broker took in the last interval, by quantile."),
+                    &["client", "kind", "broker", "quantile"],
+                ),
+            ),
+            kafka_failures: counter(
+                KAFKA_FAILURES,
+                "Requests to brokers that failed, and connections that ended.",
+                &["client", "kind", "what"],
+            ),
+            kafka_queued: gauge(KAFKA_QUEUED, "Records that a producer has not delivered yet.", &["client"]),
+            kafka_rebalances: counter(KAFKA_REBALANCES, "Rebalances of the groups that this process has members in.", &["client"]),
             snapshots: counter(SNAPSHOTS, "Snapshots by outcome.", &["room", "outcome"]),
             retries: counter(RETRIES, "Attempts that were made again.", &["target"]),
             room_ready: gauge(ROOM_READY, "1 while a room holds nothing that is not restored.", &["room"]),
@@ -179,6 +209,10 @@ mod tests {
             Box::new(metrics.restore_duration),
             Box::new(metrics.rebalances),
             Box::new(metrics.lease_held),
+            Box::new(metrics.kafka_round_trip),
+            Box::new(metrics.kafka_failures),
+            Box::new(metrics.kafka_queued),
+            Box::new(metrics.kafka_rebalances),
             Box::new(metrics.snapshots),
             Box::new(metrics.retries),
             Box::new(metrics.room_ready),

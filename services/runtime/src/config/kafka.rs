@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Fault, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_OAUTH_TOKEN_FILE, KAFKA_PROPERTIES,
-    KAFKA_REPLICATION_LAG_MS, LOG_TOPIC, Reading, SCHEMA_REGISTRY_CREDENTIALS, SCHEMA_REGISTRY_URL, topic,
+    Fault, KAFKA_ASSIGNMENT, KAFKA_BROKERS, KAFKA_CLOCK_SKEW_MS, KAFKA_GROUP_PROTOCOL, KAFKA_NAMESPACE, KAFKA_OAUTH_TOKEN_FILE,
+    KAFKA_PROPERTIES, KAFKA_REPLICATION_LAG_MS, LOG_TOPIC, Reading, SCHEMA_REGISTRY_CREDENTIALS, SCHEMA_REGISTRY_URL, topic,
 };
-use crate::log::kafka::{Credentials, GroupProtocol, KafkaOptions, RegistryOptions};
+use crate::log::kafka::{Assignment, Credentials, GroupProtocol, KafkaOptions, RegistryOptions};
 
 /// Letters of a namespace: groups and producers have room for more behind it.
 const NAMESPACE_LETTERS_MAX: usize = 100;
@@ -23,6 +23,7 @@ pub(super) fn options(read: &mut Reading<'_>) -> KafkaOptions {
     options.clock_skew_max = Duration::from_millis(read.number(&KAFKA_CLOCK_SKEW_MS, 0, 10_000));
     options.replication_lag_max = Duration::from_millis(read.number(&KAFKA_REPLICATION_LAG_MS, 0, 600_000));
     options.group_protocol = read.one_of(&KAFKA_GROUP_PROTOCOL, GroupProtocol::parse).unwrap_or_default();
+    options.assignment = read.one_of(&KAFKA_ASSIGNMENT, Assignment::parse).unwrap_or_default();
     options.settings = properties(read);
     options.registry = registry(read);
     let (token_file, _) = read.layers.value(&KAFKA_OAUTH_TOKEN_FILE);
@@ -128,10 +129,11 @@ mod tests {
             ("kafka.namespace", "a b"),
             ("log.topic", "a topic"),
             ("kafka.group_protocol", "new"),
+            ("kafka.assignment", "roundrobin"),
         ];
         let ConfigError(faults) = Config::of(&layers(&given)).expect_err("nothing of it is in order");
         let told = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        assert_eq!(faults.len(), 7, "{told}");
+        assert_eq!(faults.len(), 8, "{told}");
         for part in
             ["`acks` cannot be set", "line 2 is no", "line 4 sets `ssl.ca.location` again", "`kafka.brokers` is `one`", "`kafka.namespace`"]
         {

@@ -19,6 +19,8 @@ mod desk;
 mod gateways;
 mod hanging;
 mod holes;
+mod measured;
+mod members;
 mod proxy;
 mod secure;
 

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use rdkafka::bindings::rd_kafka_resp_err_t as RespErr;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::Offset as At;
 use rdkafka::{ClientContext, TopicPartitionList};
 use wire::{Offset, Partition, StoredRecord};
@@ -23,6 +25,8 @@ use wire::{Offset, Partition, StoredRecord};
 use super::heard::{Heard, Quiet};
 use super::native::{self, Authenticated, FetchQueue, Fetched};
 use super::patience::Patience;
+use super::settings::GroupProtocol;
+use super::statistics::Measured;
 use super::{Inner, not_made, unavailable};
 use crate::log::{Consumer, Extent, LogError, Membership, Polled, locked, no_partition};
 
@@ -30,6 +34,9 @@ use crate::log::{Consumer, Extent, LogError, Membership, Polled, locked, no_part
 const BATCH_MAX: usize = 512;
 /// Events of the group that one poll hears: news, statistics, lines of the log.
 const EVENTS_PER_POLL: usize = 8;
+/// Why a group lets nobody in who shares by another rule than its members.
+const OTHERWISE_AGREED: &str = "the group's members share partitions by another rule: all need the same `kafka.assignment` and \
+    `kafka.group_protocol`, and a group changes it when its last member has left";
 /// How long a question to the brokers may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a member that leaves waits for the group to take its partitions back, and how often it looks.
@@ -58,8 +65,13 @@ pub(super) struct Reader {
 /// What the group said and the room was not told yet.
 #[derive(Default)]
 pub(super) struct News {
+    /// Whether the members of its group let go of everything before anything is shared anew.
+    is_eager: bool,
+    /// Whether it was told of a share since it joined, and be it an empty one.
+    is_told: AtomicBool,
     said: Mutex<VecDeque<Polled>>,
     heard: Heard,
+    measured: Measured,
 }
 
 /// What was fetched and not yet handed out, per partition in order.
@@ -87,7 +99,10 @@ impl Reader {
     pub(super) fn join(inner: Arc<Inner>, group: &str, member: &str) -> Result<Self, LogError> {
         let options = &inner.options;
         let mut reader = BaseConsumer::from_config_and_context(&options.reader(group, member), Quiet::default()).map_err(not_made)?;
-        let mut joined = BaseConsumer::from_config_and_context(&options.member(group, member), News::default()).map_err(not_made)?;
+        // Of an empty share that a broker gave it a member is not told.
+        let is_told = AtomicBool::new(options.group_protocol == GroupProtocol::Consumer);
+        let news = News { is_eager: options.assignment.is_eager(), is_told, ..News::default() };
+        let mut joined = BaseConsumer::from_config_and_context(&options.member(group, member), news).map_err(not_made)?;
         let [of_reader, of_member] = [(); 2].map(|()| Arc::clone(&inner.changed));
         reader.set_nonempty_callback(move || of_reader.happened());
         joined.set_nonempty_callback(move || of_member.happened());
@@ -103,11 +118,18 @@ impl Reader {
     fn news(&mut self) -> Result<Option<Polled>, LogError> {
         for _ in 0..EVENTS_PER_POLL {
             // Brokers that do not answer are told of by who asks them, and whatever the member itself reads is not for us.
-            if let Some(Err(KafkaError::MessageConsumptionFatal(_))) = self.member.poll(Duration::ZERO) {
-                self.is_replaced = true;
-                let lost: Vec<Partition> = std::mem::take(&mut self.held).into_iter().collect();
-                self.give_up(&lost)?;
-                return Ok((!lost.is_empty()).then_some(Polled::Revoked(lost)));
+            match self.member.poll(Duration::ZERO) {
+                Some(Err(KafkaError::MessageConsumptionFatal(_))) => {
+                    self.is_replaced = true;
+                    let lost: Vec<Partition> = std::mem::take(&mut self.held).into_iter().collect();
+                    self.give_up(&lost)?;
+                    return Ok((!lost.is_empty()).then_some(Polled::Revoked(lost)));
+                }
+                // It asks again by itself, and is let in when the last of the others has left.
+                Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::InconsistentGroupProtocol))) => {
+                    return Err(unavailable(OTHERWISE_AGREED));
+                }
+                _ => {}
             }
             let Some(news) = locked(&self.member.context().said).pop_front() else { continue };
             match &news {
@@ -235,8 +257,10 @@ impl Consumer for Reader {
     }
 
     fn membership(&self) -> Option<Membership> {
-        // A rebalance that was decided and not yet told: its generation is not for what the room still believes to hold.
-        let is_told = locked(&self.member.context().said).is_empty();
+        // A rebalance that was decided and not yet told: its generation is not for what the room still believes to hold. And whoever
+        // has just joined has a generation before it has a share.
+        let news = self.member.context();
+        let is_told = news.is_told.load(Ordering::SeqCst) && locked(&news.said).is_empty();
         (is_told && !self.is_replaced && !self.member.assignment_lost()).then(|| native::membership(&self.member)).flatten()
     }
 }
@@ -259,6 +283,10 @@ impl ClientContext for News {
     fn error(&self, error: KafkaError, reason: &str) {
         self.heard.note(&error, reason);
     }
+
+    fn stats(&self, statistics: Statistics) {
+        self.measured.tell(&statistics);
+    }
 }
 
 impl ConsumerContext for News {
@@ -267,11 +295,14 @@ impl ConsumerContext for News {
     fn rebalance(&self, member: &BaseConsumer<Self>, told: RespErr, partitions: &mut TopicPartitionList) {
         let share = our_partitions(partitions);
         let news = if told == RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.is_told.store(true, Ordering::SeqCst);
             // A place that needs no question to the group: nothing is read from there.
             partitions.set_all_offsets(At::End).ok();
-            member.incremental_assign(partitions).and_then(|()| member.pause(partitions)).map(|()| Polled::Assigned(share))
+            let assigned = if self.is_eager { member.assign(partitions) } else { member.incremental_assign(partitions) };
+            assigned.and_then(|()| member.pause(partitions)).map(|()| Polled::Assigned(share))
         } else {
-            member.incremental_unassign(partitions).map(|()| Polled::Revoked(share))
+            let let_go = if self.is_eager { member.unassign() } else { member.incremental_unassign(partitions) };
+            let_go.map(|()| Polled::Revoked(share))
         };
         match news {
             Ok(Polled::Assigned(share) | Polled::Revoked(share)) if share.is_empty() => {}

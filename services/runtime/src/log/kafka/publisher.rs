@@ -14,6 +14,7 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::Offset as At;
 use wire::{Offset, Partition, Timestamp};
 
@@ -21,6 +22,7 @@ use super::heard::Heard;
 use super::member::kafka_partition;
 use super::native::{self, Authenticated, TransactionError};
 use super::settings::TRANSACTION_TIMEOUT;
+use super::statistics::Measured;
 use super::{Inner, US_PER_MS, not_made, unavailable};
 use crate::failpoints::{self, Failpoint};
 use crate::log::{Addressed, CommitError, LogError, Producer, Transaction, locked, no_partition};
@@ -38,7 +40,10 @@ pub(super) struct Publisher {
 
 /// Takes delivery reports to whoever waits for them.
 #[derive(Default)]
-pub(super) struct Reports(Heard);
+pub(super) struct Reports {
+    heard: Heard,
+    measured: Measured,
+}
 
 /// Where the report on one record goes.
 pub(super) struct Receipt {
@@ -63,7 +68,7 @@ impl Publisher {
         let producer = ThreadedProducer::from_config_and_context(&config, Reports::default()).map_err(not_made)?;
         let producer = inner.tokens.authenticate(producer)?;
         let registered = producer.init_transactions(TRANSACTION_TIMEOUT);
-        registered.map_err(|error| unavailable(producer.context().0.explain(&error)))?;
+        registered.map_err(|error| unavailable(producer.context().heard.explain(&error)))?;
         Ok(Self { inner, producer, failed: false })
     }
 
@@ -165,7 +170,11 @@ impl std::fmt::Display for TransactionError {
 
 impl ClientContext for Reports {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.note(&error, reason);
+        self.heard.note(&error, reason);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.measured.tell(&statistics);
     }
 }
 

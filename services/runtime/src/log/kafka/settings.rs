@@ -9,6 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
 use super::registry::RegistryOptions;
+use super::statistics::{INTERVAL, INTERVAL_MS};
 
 /// A cluster and a topic on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct KafkaOptions {
     pub replication_lag_max: Duration,
     /// How the members of a group agree on who reads what.
     pub group_protocol: GroupProtocol,
+    /// By which rule they share partitions among themselves.
+    pub assignment: Assignment,
     /// The registry that values framed by an id are read with, and that is told all schemas. None is needed.
     pub registry: Option<RegistryOptions>,
 }
@@ -36,11 +39,21 @@ pub struct KafkaOptions {
 /// How the members of a group agree on who reads what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GroupProtocol {
-    /// Among themselves, by the cooperative-sticky assignor.
+    /// Among themselves, by an [`Assignment`].
     #[default]
     Classic,
     /// The broker says (KIP-848). How long a session lasts is then the broker's setting as well.
     Consumer,
+}
+
+/// By which rule the members of a group share its partitions among themselves. All members of a group follow one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assignment {
+    /// Each keeps what it can: what does not move goes on.
+    #[default]
+    CooperativeSticky,
+    /// Neighbouring partitions go to one member. At every change all of them let go of everything first.
+    Range,
 }
 
 /// A setting that cannot be passed through.
@@ -123,6 +136,27 @@ impl GroupProtocol {
     }
 }
 
+// === impl Assignment ===
+
+impl Assignment {
+    /// The assignment of this name, as Kafka's own `partition.assignment.strategy` has it.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::CooperativeSticky, Self::Range].into_iter().find(|assignment| assignment.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::CooperativeSticky => "cooperative-sticky",
+            Self::Range => "range",
+        }
+    }
+
+    /// Whether members let go of everything before anything is shared anew.
+    pub(super) fn is_eager(self) -> bool {
+        self == Self::Range
+    }
+}
+
 // === impl KafkaOptions ===
 
 impl KafkaOptions {
@@ -137,6 +171,7 @@ impl KafkaOptions {
             clock_skew_max: Duration::from_millis(50),
             replication_lag_max: Duration::from_secs(30),
             group_protocol: GroupProtocol::default(),
+            assignment: Assignment::default(),
             registry: None,
         }
     }
@@ -162,6 +197,9 @@ impl KafkaOptions {
             }
         }
         faults.extend(self.fault_of_mechanism());
+        if self.group_protocol == GroupProtocol::Consumer && self.assignment != Assignment::default() {
+            faults.push("`kafka.assignment` asks for `kafka.group_protocol=classic`: with `consumer` the broker assigns".to_owned());
+        }
         faults
     }
 
@@ -181,11 +219,11 @@ impl KafkaOptions {
         }
     }
 
-    /// A client that only asks.
+    /// A client that only asks. What it measures of itself nobody would hear.
     pub(super) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("client.id", "reeve");
-        for (name, value) in &self.settings {
+        for (name, value) in self.settings.iter().filter(|(name, _)| *name != INTERVAL) {
             config.set(name, value);
         }
         config.set("bootstrap.servers", &self.brokers);
@@ -199,11 +237,12 @@ impl KafkaOptions {
     pub(super) fn member(&self, group: &str, member: &str) -> ClientConfig {
         let mut config = self.consumer(group, member);
         config.set("group.instance.id", member);
+        self.measures(&mut config);
         match self.group_protocol {
             GroupProtocol::Classic => {
                 config.set("session.timeout.ms", millis(SESSION_TIMEOUT));
                 config.set("heartbeat.interval.ms", "2000");
-                config.set("partition.assignment.strategy", "cooperative-sticky");
+                config.set("partition.assignment.strategy", self.assignment.name());
             }
             GroupProtocol::Consumer => drop(config.set("group.protocol", "consumer")),
         }
@@ -263,7 +302,13 @@ impl KafkaOptions {
         let mut config = self.client();
         config.set("enable.idempotence", "true").set("acks", "all").set("linger.ms", "0");
         config.set("message.max.bytes", RECORD_BYTES_MAX.to_string());
+        self.measures(&mut config);
         config
+    }
+
+    /// It measures itself, as often as was asked for.
+    fn measures(&self, config: &mut ClientConfig) {
+        config.set(INTERVAL, self.settings.get(INTERVAL).map_or(INTERVAL_MS, String::as_str));
     }
 }
 
@@ -306,6 +351,15 @@ mod tests {
         let unused = faults(&[("sasl.mechanism", "OAUTHBEARER")], Some("/run/token"));
         assert!(unused.starts_with("`kafka.oauth_token_file` asks for `security.protocol=SASL_SSL`"), "{unused}");
         assert!(faults(&[("sasl.oauthbearer.method", "oidc")], None).contains("are read from `kafka.oauth_token_file`"));
+    }
+
+    #[test]
+    fn members_that_the_broker_places_have_no_rule_of_their_own() {
+        let options = KafkaOptions { assignment: Assignment::Range, ..KafkaOptions::new("broker:9092", "agent-events") };
+        assert_eq!(options.faults(), Vec::<String>::new());
+        assert_eq!(options.member("g", "m").get("partition.assignment.strategy"), Some("range"));
+        let faults = KafkaOptions { group_protocol: GroupProtocol::Consumer, ..options }.faults().join("; ");
+        assert!(faults.contains("`kafka.assignment`") && faults.contains("`kafka.group_protocol=classic`"), "{faults}");
     }
 
     #[test]

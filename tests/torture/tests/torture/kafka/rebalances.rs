@@ -8,7 +8,7 @@ use kit::Rooms;
 use kit::room::{TOPIC, room};
 use machine::Machine;
 use machine::oracle;
-use runtime::log::kafka::{GroupProtocol, KafkaLog, KafkaOptions};
+use runtime::log::kafka::{Assignment, GroupProtocol, KafkaLog, KafkaOptions};
 use runtime::log::{Addressed, Log};
 use runtime::{RoomHandle, RoomOptions, Shutdown, spawn};
 use torture::dice::{Dice, RngExt, dice, seed, tenth_or_whole};
@@ -35,24 +35,29 @@ struct Member {
 
 #[test]
 fn members_that_come_and_go_lose_repeat_and_alter_nothing() {
-    storm(GroupProtocol::Classic);
+    storm(GroupProtocol::Classic, Assignment::CooperativeSticky);
+}
+
+#[test]
+fn members_that_let_go_of_everything_at_each_change_lose_repeat_and_alter_nothing() {
+    storm(GroupProtocol::Classic, Assignment::Range);
 }
 
 #[test]
 fn members_that_the_broker_places_lose_repeat_and_alter_nothing() {
-    storm(GroupProtocol::Consumer);
+    storm(GroupProtocol::Consumer, Assignment::default());
 }
 
 fn rooms() -> Rooms {
     vec![room::<incident::Incident>, room::<rollback::Rollback>]
 }
 
-fn storm(protocol: GroupProtocol) {
+fn storm(protocol: GroupProtocol, assignment: Assignment) {
     let Some(topic) = beside_a_broker() else { return };
     let changes = tenth_or_whole(40, 200);
     let mut dice = dice();
     let namespace = format!("{}.", topic.name());
-    let options = KafkaOptions { namespace, group_protocol: protocol, ..topic.options().clone() };
+    let options = KafkaOptions { namespace, group_protocol: protocol, assignment, ..topic.options().clone() };
     let facts = lived(&mut dice, changes * 120);
     let (over, published) = (AtomicBool::new(false), AtomicU64::new(0));
     let begun = moment();
@@ -71,7 +76,7 @@ fn storm(protocol: GroupProtocol) {
     assert!(judgement.objections.is_empty(), "{:#?}", judgement.objections.first());
     assert!(judgement.decisions > 0, "the rooms decided on what was published");
     say(&format!(
-        "{changes} changes of membership in {taken:.0?} ({protocol:?}, seed {}); {} facts, {} decisions: {}",
+        "{changes} changes of membership in {taken:.0?} ({protocol:?}, {assignment:?}, seed {}); {} facts, {} decisions: {}",
         seed(),
         facts.len(),
         judgement.decisions,

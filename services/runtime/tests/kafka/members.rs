@@ -1,0 +1,61 @@
+//! Members of a group: when they are ones, by which rule they share, and one who would share by another rule than the others.
+
+use runtime::log::contract::PARTITIONS;
+use runtime::log::contract::fixtures::{Member, join, share, until};
+use runtime::log::kafka::{Assignment, GroupProtocol, KafkaLog, KafkaOptions};
+use runtime::log::{Log, LogError, Polled};
+
+use super::OnKafka;
+
+#[test]
+fn members_that_let_go_of_everything_share_every_partition_in_the_end() {
+    if !super::is_there() {
+        return;
+    }
+    let options = KafkaOptions { assignment: Assignment::Range, ..OnKafka::new().options };
+    let log = until("the topic cannot be opened", || KafkaLog::open(options.clone()).ok());
+    let (mut first, mut second) = (Member::join(&*log, "g", "first"), Member::join(&*log, "g", "second"));
+    share(&mut first, &mut second);
+}
+
+/// Members of a group, one more than there are partitions: one of them has nothing to do.
+#[test]
+fn a_member_is_none_before_it_is_told_of_its_share_and_one_is_one_with_nothing_to_do() {
+    if !super::is_there() {
+        return;
+    }
+    for group_protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let options = KafkaOptions { group_protocol, ..OnKafka::new().options };
+        let log = until("the topic cannot be opened", || KafkaLog::open(options.clone()).ok());
+        let mut alone = Member::join(&*log, "g", "first");
+        let told_of_a_share = until("it is no member", || {
+            let told = alone.hear();
+            alone.consumer.membership().map(|_| told)
+        });
+        let is_told = group_protocol == GroupProtocol::Consumer || matches!(told_of_a_share, Polled::Assigned(_));
+        assert!(is_told, "{group_protocol:?}: it is a member, and was told {told_of_a_share:?}");
+        let mut all = vec![alone];
+        all.extend((0..PARTITIONS).map(|nth| Member::join(&*log, "g", &format!("more-{nth}"))));
+        until("the partitions were not shared by all", || {
+            all.iter_mut().for_each(|member| drop(member.hear()));
+            let held: usize = all.iter().map(|member| member.held.len()).sum();
+            let with_nothing = all.iter().filter(|member| member.held.is_empty()).count();
+            let are_members = all.iter().all(|member| member.consumer.membership().is_some());
+            (held == PARTITIONS as usize && with_nothing == 1 && are_members).then_some(())
+        });
+    }
+}
+
+#[test]
+fn who_would_share_by_another_rule_than_the_others_is_told_which_setting_says_so() {
+    if !super::is_there() {
+        return;
+    }
+    let on_kafka = OnKafka::new();
+    let _others = join(&*on_kafka.log, "g", "first");
+    let options = KafkaOptions { assignment: Assignment::Range, ..on_kafka.options.clone() };
+    let log = until("the topic cannot be opened", || KafkaLog::open(options.clone()).ok());
+    let mut stranger = log.consumer("g", "second").expect("the broker is there");
+    let told = until("it is not told", || stranger.poll(0).err());
+    assert!(matches!(&told, LogError::Unavailable { reason } if reason.contains("`kafka.assignment`")), "{told:?}");
+}
