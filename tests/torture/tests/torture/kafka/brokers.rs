@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use runtime::log::contract::fixtures::{fact, to};
@@ -41,21 +41,29 @@ fn brokers_that_fall_and_come_back_lose_repeat_and_alter_nothing() {
     let begun = moment();
     let up = Up::start(&mut on(&topic, data.path()));
     publisher.find(Some(&up.url));
-    let over = AtomicBool::new(false);
+    let (over, stall_ms) = (AtomicBool::new(false), AtomicU64::new(0));
     let (stall, moved) = std::thread::scope(|scope| {
-        let pacing = scope.spawn(|| pace(&publisher, &over));
-        let mut moved = [0; 3];
+        scope.spawn(|| pace(&publisher, &over, &stall_ms));
+        eventually("the first facts are taken", || (publisher.acknowledged() > 0).then_some(()));
+        stall_ms.store(0, Ordering::SeqCst);
+        let (mut longest, mut moved) = (Duration::ZERO, [0; 3]);
         for kill in 1..=kills {
-            let told = fall(&topic, dice.random_range(1..=3_u32), dice.random_range(AWAY_MS));
+            let away_ms = dice.random_range(AWAY_MS);
+            let told = fall(&topic, dice.random_range(1..=3_u32), away_ms);
             (0..3).for_each(|which| moved[which] += told[which]);
+            // One at a time: the next falls when this one is got over.
+            let before = publisher.acknowledged();
+            eventually("facts are taken again", || (publisher.acknowledged() > before).then_some(()));
+            let stall = Duration::from_millis(stall_ms.swap(0, Ordering::SeqCst));
+            longest = longest.max(stall);
             say(&format!(
-                "{kill} of {kills} brokers killed, {:.0?}: {} facts, {told:?} leaders moved",
+                "{kill} of {kills} brokers killed, {:.0?}: away for {away_ms} ms, nothing taken for {stall:.1?}; {before} facts, {told:?} \
+                 leaders moved",
                 begun.elapsed(),
-                publisher.acknowledged()
             ));
         }
         over.store(true, Ordering::SeqCst);
-        (pacing.join().expect("it only looks"), moved)
+        (longest, moved)
     });
     let [leaders, of_groups, of_transactions] = moved;
     say(&format!(
@@ -125,9 +133,9 @@ fn fall(topic: &KafkaTopic, node: u32, away_ms: u64) -> [usize; 3] {
     before.moved(&eventually("everything has a leader", || topic.leaders()))
 }
 
-/// Lets so many facts a second be published, and tells the longest time in which none was acknowledged.
-fn pace(publisher: &Publisher, over: &AtomicBool) -> Duration {
-    let (mut stall, mut acknowledged, mut since) = (Duration::ZERO, publisher.acknowledged(), moment());
+/// Lets so many facts a second be published, and notes the longest time in which none was acknowledged.
+fn pace(publisher: &Publisher, over: &AtomicBool, stall_ms: &AtomicU64) {
+    let (mut acknowledged, mut since) = (publisher.acknowledged(), moment());
     while !over.load(Ordering::SeqCst) {
         publisher.grant(FACTS_A_SECOND / LOOKS_A_SECOND);
         std::thread::sleep(Duration::from_millis(1_000 / LOOKS_A_SECOND));
@@ -136,9 +144,8 @@ fn pace(publisher: &Publisher, over: &AtomicBool) -> Duration {
             (acknowledged, since) = (now, moment());
         }
         assert!(!publisher.is_done(), "there were too few facts for so many kills");
-        stall = stall.max(since.elapsed());
+        stall_ms.fetch_max(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
-    stall
 }
 
 fn kafka(verb: &str, node: u32) {
