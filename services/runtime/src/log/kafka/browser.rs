@@ -18,6 +18,8 @@ use crate::log::LogError;
 
 /// How long one read may take.
 const READ_WITHIN: Duration = Duration::from_secs(10);
+/// How long a broker may wait for more than there is.
+const FETCH_WAIT_MS: &str = "1";
 const WAIT: Duration = Duration::from_millis(100);
 const BATCH_MAX: usize = 512;
 /// How far back the last record is looked for at first; each time that there are only markers, four times as far.
@@ -36,7 +38,10 @@ pub(super) struct Browser {
 
 impl Browser {
     pub(super) fn new(inner: &Inner) -> Result<Self, LogError> {
-        let config = inner.options.reader("reeve.browser", "reeve.browser");
+        let mut config = inner.options.reader("reeve.browser", "reeve.browser");
+        // It asks for what is there. A request that waited for more would hold up the next question, for brokers answer those of one
+        // connection in turn.
+        config.set("fetch.wait.max.ms", FETCH_WAIT_MS);
         let reader = BaseConsumer::from_config_and_context(&config, Quiet::default()).map_err(not_made)?;
         let reader = inner.tokens.authenticate(reader)?;
         let queue = FetchQueue::of(&reader).ok_or_else(|| unavailable("a consumer without a queue"))?;
