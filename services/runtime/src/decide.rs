@@ -60,9 +60,14 @@ pub enum StartError {
     /// A room failed.
     #[error(transparent)]
     Room(#[from] RoomError),
-    /// The rooms took too long to end.
-    #[error("the rooms did not end within {} ms", .0.as_millis())]
-    Drain(Duration),
+    /// Something took too long to end.
+    #[error("{what} did not end within {} ms", grace.as_millis())]
+    Drain {
+        /// The rooms, or what runs beside them.
+        what: &'static str,
+        /// How long it had.
+        grace: Duration,
+    },
 }
 
 /// Runs the room of `M` as a process of its own.
@@ -162,7 +167,7 @@ pub async fn until_drained(rooms: &[RoomHandle], shutdown: &Shutdown, grace: Dur
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    tokio::time::timeout(grace, ended).await.map_err(|_| StartError::Drain(grace))?;
+    tokio::time::timeout(grace, ended).await.map_err(|_| StartError::Drain { what: "the rooms", grace })?;
     Ok(rooms.iter().try_for_each(RoomHandle::join)?)
 }
 
@@ -201,7 +206,7 @@ pub async fn end_beside(beside: Option<Beside>, grace: Duration) -> Result<u64, 
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    tokio::time::timeout(grace, ended).await.map_err(|_| StartError::Drain(grace))?;
+    tokio::time::timeout(grace, ended).await.map_err(|_| StartError::Drain { what: "the archive", grace })?;
     Ok(beside.join()?)
 }
 
@@ -246,7 +251,7 @@ impl Coded for StartError {
             Self::Listen { .. } => Code::AddressInUse,
             Self::Process(_) => Code::CannotWrite,
             Self::Room(error) => error.code(),
-            Self::Drain(_) => Code::DrainTooSlow,
+            Self::Drain { .. } => Code::DrainTooSlow,
         }
     }
 }
