@@ -84,7 +84,6 @@ fn live(mut archiver: Archiver, end: &Shutdown, grace: Duration) -> Result<u64, 
 
 /// A room's last commit was answered before the archive was asked to end, and may be marked on its partitions a moment later:
 /// nobody can read it before. Where that cannot be told, what can be read is what there is.
-#[expect(clippy::disallowed_methods, reason = "a thread waits in real time; nothing is decided by it")]
 fn wait_for_last_words(archiver: &mut Archiver, reads: &dyn Fn() -> bool) {
     while reads() && archiver.is_undecided().unwrap_or(false) {
         std::thread::sleep(DECIDED_EVERY);
