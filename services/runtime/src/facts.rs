@@ -6,7 +6,6 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 use wire::{Event, Kind, Offset, Partition, Refusal, Timestamp};
 
-use crate::log::kafka::ClientCounts;
 use crate::metrics::metrics;
 
 /// Something that happened and is worth a line or a count.
@@ -97,6 +96,21 @@ pub(crate) struct ClientMeasured<'a> {
     pub(crate) is_member: bool,
     /// What it counted meanwhile.
     pub(crate) more: ClientCounts,
+}
+
+/// What a client counts, over all brokers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ClientCounts {
+    /// Requests that could not be sent, or whose answer could not be read.
+    pub(crate) errors: u64,
+    /// Requests that were sent again.
+    pub(crate) retries: u64,
+    /// Requests that were not answered in time.
+    pub(crate) timeouts: u64,
+    /// Connections that ended, idle ones among them.
+    pub(crate) disconnects: u64,
+    /// Rebalances of the group that it is a member of.
+    pub(crate) rebalances: u64,
 }
 
 /// A client of Kafka's is gone, with what it measured.
@@ -334,5 +348,21 @@ impl Fact for LawViolated<'_> {
         let Self { law, detail } = self;
         metrics().law_violations.with_label_values(&[law]).inc();
         error!(law, code = "RV0014", "law {law} does not hold: {detail}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics;
+
+    #[test]
+    fn a_partition_that_was_taken_away_leaves_no_figure() {
+        let (room, partition) = ("leaving", Partition(3));
+        let figures = || metrics::text().lines().filter(|line| line.contains("partition=\"3\",room=\"leaving\"")).count();
+        LagMeasured { room, partition, lag: 7, stalled_s: 9.0 }.emit();
+        assert_eq!(figures(), 2, "{}", metrics::text());
+        PartitionMoved { room, partition, kind: "revoked" }.emit();
+        assert_eq!(figures(), 0, "{}", metrics::text());
     }
 }

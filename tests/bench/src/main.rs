@@ -22,6 +22,7 @@ use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
 use runtime::log::{Addressed, Log};
+use torture::ground::load;
 use wire::Partition;
 
 use crate::decode::Decoding;
@@ -199,11 +200,6 @@ fn machine() -> String {
     let memory = told("/proc/meminfo");
     let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0);
     format!("{cores} cores of {}, {} GiB", model.trim(), kib >> 20)
-}
-
-fn load() -> String {
-    std::fs::read_to_string("/proc/loadavg")
-        .map_or_else(|_| "unknown".to_owned(), |told| told.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }
 
 impl fmt::Display for Failure {

@@ -23,6 +23,12 @@ pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "torture: {text}");
 }
 
+/// How many programs want a processor, over one, five and fifteen minutes (proc(5), loadavg).
+pub fn load() -> String {
+    std::fs::read_to_string("/proc/loadavg")
+        .map_or_else(|_| "unknown".to_owned(), |told| told.split(' ').take(3).collect::<Vec<_>>().join(" "))
+}
+
 /// A bar for what takes a while, on a terminal.
 pub fn bar(what: &'static str, length: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}").expect("the template is a good one");

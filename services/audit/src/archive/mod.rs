@@ -21,3 +21,5 @@ pub use self::name::SegmentName;
 pub use self::segment::{Segment, Totals};
 pub use self::store::{Created, Listing, Shelf, StoredShelf};
 pub use self::task::begin;
+#[cfg(test)]
+pub(crate) use self::task::live;

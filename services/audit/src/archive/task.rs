@@ -52,7 +52,8 @@ pub fn begin(log: Arc<dyn Log>, config: &Config, failed: &Shutdown) -> Result<Be
     Ok(Beside::spawn(NAME, failed.clone(), move |end| live(archiver, end, grace)))
 }
 
-fn live(mut archiver: Archiver, end: &Shutdown, grace: Duration) -> Result<u64, ArchiveError> {
+/// Writes until it is wished to end, and then what is left. Records that it leaves to the next start.
+pub(crate) fn live(mut archiver: Archiver, end: &Shutdown, grace: Duration) -> Result<u64, ArchiveError> {
     let mut retry = Retry::new(NAME);
     while !end.requested() {
         match archiver.step(&|| !end.requested()) {

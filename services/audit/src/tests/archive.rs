@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use runtime::Shutdown;
 use runtime::errors::{Code, Coded, Fate};
 use runtime::log::memory::{MemoryLog, MemoryOptions};
 use runtime::log::{Addressed, Log};
@@ -14,7 +16,7 @@ use tempfile::TempDir;
 use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
 use super::fact;
-use crate::archive::{ArchiveError, Archiver, Created, Limits, Listing, Segment, SegmentName, Shelf, StoredShelf, Totals};
+use crate::archive::{ArchiveError, Archiver, Created, Limits, Listing, Segment, SegmentName, Shelf, StoredShelf, Totals, live};
 use crate::check::{Report, check};
 
 pub(super) const PARTITIONS: u32 = 3;
@@ -22,6 +24,9 @@ pub(super) const LIMITS: Limits = Limits { rows_max: 20, bytes_max: 4_000, age_u
 /// Lives of the crash test, and how often an archiver dies in each.
 const LIVES: u64 = 12;
 const DEATHS: usize = 40;
+/// The time for a drain, and after which part of it what was appended is decided.
+const GRACE: Duration = Duration::from_secs(60);
+const DECIDED_AFTER: Duration = Duration::from_millis(300);
 /// As long as there is more.
 pub(super) const ALWAYS: fn() -> bool = || true;
 
@@ -138,10 +143,17 @@ fn what_is_on_the_log_and_not_decided_yet_is_waited_for_at_the_end() {
     house.log.stall(Partition(0), 1).expect("it is there");
     house.publish(7..70);
     assert_eq!(archiver.is_undecided(), Ok(true));
-    house.log.heal();
-    assert_eq!(archiver.is_undecided(), Ok(false));
-    archiver.flush(&ALWAYS, &ALWAYS).expect("everything is put down");
-    assert!(house.check().whole);
+    let end = Shutdown::new();
+    end.request();
+    let left = std::thread::scope(|scope| {
+        let ending = scope.spawn(|| live(archiver, &end, GRACE));
+        // One that does not wait has long ended by then.
+        std::thread::sleep(DECIDED_AFTER);
+        house.log.heal();
+        ending.join().expect("it does not panic")
+    });
+    assert_eq!(left, Ok(0));
+    assert!(house.check().whole, "{:?}", house.check().findings);
 }
 
 #[test]

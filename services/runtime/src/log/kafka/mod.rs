@@ -44,7 +44,6 @@ use super::{Addressed, AppendError, Appended, Consumer, Extent, Log, LogError, P
 pub use self::dated::KafkaDestination;
 pub use self::registry::{Credentials, FRAMED_AS, RegistryOptions};
 pub use self::settings::{Assignment, GroupProtocol, KafkaOptions, OWNED, Owned};
-pub(crate) use self::statistics::ClientCounts;
 pub use self::tail::IDS_MAX;
 
 /// How long a question to the brokers may take.

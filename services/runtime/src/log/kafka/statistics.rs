@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use rdkafka::statistics::{Broker, Statistics, Window};
 
-use crate::facts::{ClientEnded, ClientMeasured, Fact};
+use crate::facts::{ClientCounts, ClientEnded, ClientMeasured, Fact};
 use crate::log::locked;
 
 /// The setting that says how often; it may be passed through, and 0 ends it.
@@ -29,21 +29,6 @@ struct Told {
     counts: ClientCounts,
     /// Brokers whose round trips are told now.
     brokers: BTreeSet<i32>,
-}
-
-/// What a client counts, over all brokers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ClientCounts {
-    /// Requests that could not be sent, or whose answer could not be read.
-    pub(crate) errors: u64,
-    /// Requests that were sent again.
-    pub(crate) retries: u64,
-    /// Requests that were not answered in time.
-    pub(crate) timeouts: u64,
-    /// Connections that ended, idle ones among them.
-    pub(crate) disconnects: u64,
-    /// Rebalances of the group that it is a member of.
-    pub(crate) rebalances: u64,
 }
 
 // === impl Measured ===

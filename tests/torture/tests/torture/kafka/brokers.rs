@@ -18,7 +18,7 @@ use torture::proof::{read_all, told};
 use torture::publisher::Publisher;
 use wire::Partition;
 
-use super::{finish, on};
+use super::{finish_of_many, on};
 use crate::killed::{BATCH, SENDERS};
 
 /// Nothing is acknowledged for at most so long: a session of a broker (9 s), and the election after it.
@@ -77,7 +77,7 @@ fn brokers_that_fall_and_come_back_lose_repeat_and_alter_nothing() {
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     assert!(!ended.said.contains("panicked"), "{}", ended.said);
     // An append whose answer a broker took with it may stand all the same, and is told again: no room folds it twice.
-    let (judgement, repeats) = finish(&topic, data.path(), &facts, publisher);
+    let (judgement, repeats) = finish_of_many(&topic, data.path(), &facts, publisher);
     assert!(stall < STALL_MAX, "nothing was acknowledged for {stall:.1?}");
     assert!(moved.iter().all(|moved| *moved > 0), "nothing moved that was to: {moved:?}");
     say(&format!("{} facts, {repeats} of them twice; {} decisions: {}", facts.len(), judgement.decisions, told(&judgement.by_kind)));

@@ -53,10 +53,10 @@ fn a_reeve_that_is_killed_on_kafka_loses_repeats_and_alters_nothing() {
     assert!(PHASES.iter().all(|phase| struck.contains_key(phase)), "a phase was never met: {struck:?}");
     let answers_lost = publisher.repeated();
 
-    let (judgement, repeats) = finish(&topic, data.path(), &facts, publisher);
+    let judgement = finish(&topic, data.path(), &facts, publisher);
     assert!(judgement.decisions > kills, "the rooms decided on what was published: {:?}", judgement.by_kind);
     say(&format!(
-        "{kills} kills on Kafka in {taken:.0?} (seed {}), met in {struck:?}; {} facts, {repeats} of them twice, of {answers_lost} the first answer was lost; {} decisions: {}",
+        "{kills} kills on Kafka in {taken:.0?} (seed {}), met in {struck:?}; {} facts, of {answers_lost} the first answer was lost; {} decisions: {}",
         seed(),
         facts.len(),
         judgement.decisions,

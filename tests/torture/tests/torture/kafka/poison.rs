@@ -12,9 +12,11 @@ use runtime::log::{Addressed, Log, Polled, Transaction};
 use runtime::pump::{Pump, PumpOptions};
 use torture::dice::{dice, seed, tenth_or_whole};
 use torture::facts::lived;
-use torture::ground::{eventually, moment, say};
+use torture::ground::{eventually, load, moment, say};
 use torture::kafka::{KafkaTopic, PARTITIONS, beside_a_broker};
 use wire::{Body, Event, Offset, Partition, Record, RecordRefused, StoredRecord, Timestamp};
+
+use super::addressed;
 
 /// One record in so many is poison.
 const POISON_EVERY: usize = 10;
@@ -31,7 +33,7 @@ const LOSS_PERCENT_OF_FEW_ROUNDS_MAX: usize = 50;
 fn one_record_in_ten_that_cannot_be_read_costs_little_and_each_is_refused_once_by_its_place() {
     let Some([clean, poisoned]) = beside_a_broker().and_then(|clean| Some([clean, beside_a_broker()?])) else { return };
     let facts = lived(&mut dice(), tenth_or_whole(20_000, 100_000));
-    publish(&clean, facts.iter().map(address).collect());
+    publish(&clean, facts.iter().map(addressed).collect());
     let poison = publish_poisoned(&poisoned, &facts);
     // What the room decides stands there after the first reading: only the later ones read the same.
     let _ = (read::<Incident>(&clean, 0), read::<Incident>(&poisoned, 0));
@@ -64,10 +66,6 @@ fn one_record_in_ten_that_cannot_be_read_costs_little_and_each_is_refused_once_b
     assert!(ratio <= 100.0 / (100 - loss_max) as f64, "a room takes {ratio:.2} times as long with poison");
 }
 
-fn address(event: &Event) -> Addressed {
-    Addressed { partition: event.partition(PARTITIONS), record: event.to_raw() }
-}
-
 /// Puts records on the topic as they are, whatever they are: a gateway would refuse some. Where each stands.
 fn publish(topic: &KafkaTopic, records: Vec<Addressed>) -> Vec<(Partition, Offset)> {
     let log = KafkaLog::open(topic.options().clone()).expect("the topic is there");
@@ -89,7 +87,7 @@ fn publish(topic: &KafkaTopic, records: Vec<Addressed>) -> Vec<(Partition, Offse
 
 /// The same facts, but that each tenth is a mutant of itself that cannot be read. Where those stand.
 fn publish_poisoned(topic: &KafkaTopic, facts: &[Event]) -> BTreeSet<(Partition, Offset)> {
-    let records: Vec<Addressed> = facts.iter().map(address).collect();
+    let records: Vec<Addressed> = facts.iter().map(addressed).collect();
     let mutator = Mutator::new(seed(), PARTITIONS, records.iter().map(|addressed| addressed.record.clone()).collect());
     let mut next = 0;
     let records = records.into_iter().enumerate().map(|(nth, addressed)| {
@@ -145,11 +143,6 @@ fn cpu_s() -> f64 {
     let (_, fields) = stat.rsplit_once(')').expect("the name stands in parentheses");
     let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number"));
     ticks.sum::<f64>() / TICKS_A_SECOND
-}
-
-fn load() -> String {
-    let told = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    told.split_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// What the audit room said, in order.

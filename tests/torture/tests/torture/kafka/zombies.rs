@@ -11,7 +11,7 @@ use torture::program::Up;
 use torture::proof::told;
 use torture::publisher::Publisher;
 
-use super::{finish, on};
+use super::{finish_of_many, on};
 use crate::killed::{BATCH, SENDERS, corpus, published};
 
 /// Longer than a session (8 s) and a transaction (5 s) of Reeve's last.
@@ -40,7 +40,7 @@ fn a_reeve_that_was_stopped_past_its_sessions_commits_nothing_once_it_is_woken()
     let taken = begun.elapsed();
     // What a gateway had taken before it was stopped it appends once it is woken, and its publisher has told it to another one
     // since: no room folds a fact twice.
-    let (judgement, repeats) = finish(&topic, data[0].path(), &facts, publisher);
+    let (judgement, repeats) = finish_of_many(&topic, data[0].path(), &facts, publisher);
     say(&format!(
         "{zombies} zombies in {taken:.0?} (seed {}); {} facts, {repeats} of them twice; {} decisions: {}",
         seed(),
