@@ -10,7 +10,7 @@ use machine::Fold;
 use runtime::log::memory::{CommitFault, FaultPlan};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions};
-use wire::{Event, Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
+use wire::{Event, Headers, Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
 
 const ID: &str = "reeve.desk.0";
 
@@ -229,8 +229,12 @@ fn a_record_that_cannot_be_read_is_passed_and_the_room_goes_on() {
     let mut world = World::new(1);
     let mut pump = world.pump();
     settle(&mut pump);
-    let cut = RawRecord { key: Some("agent-0".into()), headers: Vec::new(), value: codec::framing_of(Kind::HarmReported).to_vec().into() };
-    let noise = RawRecord { key: None, headers: Vec::new(), value: vec![7; 30].into() };
+    let cut = RawRecord {
+        key: Some("agent-0".into()),
+        headers: Headers::default(),
+        value: codec::framing_of(Kind::HarmReported).to_vec().into(),
+    };
+    let noise = RawRecord { key: None, headers: Headers::default(), value: vec![7; 30].into() };
     let records = [cut, noise].map(|record| Addressed { partition: Partition(0), record });
     world.log.publish_unchecked(records.to_vec()).expect("it exists");
     world.harm(1, 0);
@@ -358,7 +362,7 @@ fn under_all_faults_at_once_every_harm_is_answered_exactly_once_and_no_clock_fal
 
 /// A record of no known framing, which is passed.
 fn strange() -> RawRecord {
-    RawRecord { key: None, headers: Vec::new(), value: vec![0xc3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8].into() }
+    RawRecord { key: None, headers: Headers::default(), value: vec![0xc3, 0x01, 1, 2, 3, 4, 5, 6, 7, 8].into() }
 }
 
 fn assert_once(world: &World, expected: usize, when: &str) {

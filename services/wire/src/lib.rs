@@ -8,6 +8,7 @@ pub mod cloudevents;
 pub mod codec;
 pub mod decisions;
 pub mod facts;
+pub mod headers;
 pub mod ids;
 pub mod json_schema;
 pub mod kinds;
@@ -20,6 +21,7 @@ pub mod shared;
 
 pub use decisions::*;
 pub use facts::*;
+pub use headers::Headers;
 pub use ids::{AgentId, IncidentId, Offset, Partition, RecordId, Segment, SessionId, Source, Timestamp, VersionId};
 pub use kinds::{Body, Class, Kind};
 pub use record::{DedupeKey, Event, RawRecord, Record, StoredRecord};

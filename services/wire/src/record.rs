@@ -1,6 +1,5 @@
 //! Records: an event in memory, its bytes on the log (CloudEvents 1.0 Kafka binary mode), and both with their place.
 
-use std::borrow::Cow;
 use std::ops::Deref;
 
 use bytes::Bytes;
@@ -9,6 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::codec;
+use crate::headers::Headers;
 use crate::ids::{AgentId, Offset, Partition, RecordId, SessionId, Source, Timestamp};
 use crate::kinds::{Body, Kind};
 use crate::limits;
@@ -45,8 +45,8 @@ pub struct Event {
 pub struct RawRecord {
     /// The key's bytes; a record of Reeve's always has one.
     pub key: Option<Bytes>,
-    /// Header names and values, in order. The names that every publisher uses cost no allocation.
-    pub headers: Vec<(Cow<'static, str>, Bytes)>,
+    /// Header names and values, in order.
+    pub headers: Headers,
     /// The framed value.
     pub value: Bytes,
 }
@@ -87,21 +87,26 @@ pub struct DedupeKey(pub [u8; 16]);
 impl Event {
     /// The bytes of this event, as every publisher of Reeve writes them.
     pub fn to_raw(&self) -> RawRecord {
-        let mut headers = vec![
-            header("ce_specversion", "1.0"),
-            header("ce_id", self.id.as_str()),
-            header("ce_source", self.source.as_str()),
-            header("ce_type", self.body.kind().ce_type()),
-            header("content-type", "application/avro"),
+        let time = self.time.map(|time| time.to_string());
+        let hops = (self.hops > 0).then(|| self.hops.to_string());
+        let headers = [
+            ("ce_specversion", Some("1.0")),
+            ("ce_id", Some(self.id.as_str())),
+            ("ce_source", Some(self.source.as_str())),
+            ("ce_type", Some(self.body.kind().ce_type())),
+            ("content-type", Some("application/avro")),
+            ("ce_time", time.as_deref()),
+            ("ce_subject", self.subject.as_ref().map(SessionId::as_str)),
+            ("ce_causationid", self.causation.as_ref().map(RecordId::as_str)),
+            ("ce_hops", hops.as_deref()),
+            ("ce_tenant", self.tenant.as_deref()),
+            ("traceparent", self.traceparent.as_deref()),
         ];
-        let mut optional = |name: &'static str, value: Option<&str>| headers.extend(value.map(|value| header(name, value)));
-        optional("ce_time", self.time.map(|time| time.to_string()).as_deref());
-        optional("ce_subject", self.subject.as_ref().map(SessionId::as_str));
-        optional("ce_causationid", self.causation.as_ref().map(RecordId::as_str));
-        optional("ce_hops", (self.hops > 0).then(|| self.hops.to_string()).as_deref());
-        optional("ce_tenant", self.tenant.as_deref());
-        optional("traceparent", self.traceparent.as_deref());
-        RawRecord { key: Some(Bytes::copy_from_slice(self.key.as_str().as_bytes())), headers, value: codec::encode(&self.body).into() }
+        RawRecord {
+            key: Some(Bytes::copy_from_slice(self.key.as_str().as_bytes())),
+            headers: headers.into_iter().filter_map(|(name, value)| Some((name, value?))).collect(),
+            value: codec::encode(&self.body).into(),
+        }
     }
 
     /// Reads an event from a record's bytes and checks it against the limits.
@@ -192,14 +197,30 @@ impl Deref for Record {
 // === impl RawRecord ===
 
 impl RawRecord {
+    /// A record of one piece of memory, of which key, headers and value are views.
+    pub fn joined<N: AsRef<str>, V: AsRef<[u8]>>(key: Option<&[u8]>, headers: impl IntoIterator<Item = (N, V)>, value: &[u8]) -> Self {
+        /// The headers of a publisher take so much, mostly.
+        const HEADERS_BYTES: usize = 384;
+        let key_bytes = key.map(<[u8]>::len);
+        let mut whole = Vec::with_capacity(key_bytes.unwrap_or(0) + HEADERS_BYTES + value.len());
+        whole.extend_from_slice(key.unwrap_or_default());
+        headers.into_iter().for_each(|(name, value)| Headers::pack(name.as_ref(), value.as_ref(), &mut whole));
+        let value_at = whole.len();
+        whole.extend_from_slice(value);
+        let mut whole = Bytes::from(whole);
+        let value = whole.split_off(value_at);
+        let key = key_bytes.map(|bytes| whole.split_to(bytes));
+        Self { key, headers: Headers::of_packed(whole), value }
+    }
+
     /// The first header of this name, as text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        std::str::from_utf8(self.header_bytes(name)?).ok()
+        std::str::from_utf8(self.headers.get(name)?).ok()
     }
 
     /// The bytes of a header, which are shared.
-    pub fn header_bytes(&self, name: &str) -> Option<&Bytes> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    pub fn header_bytes(&self, name: &str) -> Option<Bytes> {
+        self.headers.get(name).map(|value| self.headers.share(value))
     }
 
     /// The agent that its key names, where it is a name.
@@ -300,7 +321,7 @@ impl<'a> Attributes<'a> {
         let mut found = Self::default();
         for (name, value) in &raw.headers {
             let text = || utf8(name, value);
-            match name.as_ref() {
+            match name {
                 "ce_id" => once(name, &mut found.id, text()?)?,
                 "ce_source" => once(name, &mut found.source, text()?)?,
                 "ce_subject" => once(name, &mut found.subject, text()?)?,
@@ -327,10 +348,6 @@ fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), Refusal> {
         None => Ok(()),
         Some(_) => Err(malformed(name, "the header is given twice")),
     }
-}
-
-fn header(name: &'static str, value: &str) -> (Cow<'static, str>, Bytes) {
-    (Cow::Borrowed(name), Bytes::copy_from_slice(value.as_bytes()))
 }
 
 fn utf8<'a>(field: &str, bytes: &'a [u8]) -> Result<&'a str, Refusal> {

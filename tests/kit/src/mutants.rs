@@ -61,6 +61,8 @@ struct Well {
 struct Making<'a> {
     rng: ChaCha8Rng,
     raw: RawRecord,
+    /// Its headers, in place of those of `raw`.
+    headers: Vec<(String, Bytes)>,
     partition: Partition,
     partitions: u32,
     well: &'a Well,
@@ -103,13 +105,15 @@ impl Mutator {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ number.rotate_left(32));
         let (well, other) = (&self.wells[well], &self.wells[rng.random_range(0..self.wells.len())]);
         let StoredRecord { partition, raw, .. } = well.stored.clone();
-        let mut making = Making { rng, raw, partition, partitions: self.partitions, well, other };
+        let headers = headers_of(&raw);
+        let mut making = Making { rng, raw, headers, partition, partitions: self.partitions, well, other };
         let all = value::MUTATIONS.len() + whole::MUTATIONS.len();
         let chosen = (number % all as u64) as usize;
         let (mutation, mutate) = value::MUTATIONS.iter().chain(whole::MUTATIONS).nth(chosen).expect("it is one of them");
         let expected = mutate(&mut making);
         let expected = expected.unwrap_or_else(|| value::flip_bits(&mut making));
-        let stored = StoredRecord { partition: making.partition, raw: making.raw, ..well.stored.clone() };
+        let raw = RawRecord { headers: making.headers.into_iter().collect(), ..making.raw };
+        let stored = StoredRecord { partition: making.partition, raw, ..well.stored.clone() };
         Mutant { number, mutation, stored, expected }
     }
 }
@@ -162,6 +166,10 @@ impl Making<'_> {
 
     /// The text of a header, where it has one of this name.
     fn header(&mut self, name: &str) -> Option<&mut Bytes> {
-        self.raw.headers.iter_mut().find(|(known, _)| known == name).map(|(_, text)| text)
+        self.headers.iter_mut().find(|(known, _)| known == name).map(|(_, text)| text)
     }
+}
+
+fn headers_of(raw: &RawRecord) -> Vec<(String, Bytes)> {
+    raw.headers.iter().map(|(name, value)| (name.to_owned(), raw.headers.share(value))).collect()
 }

@@ -238,7 +238,7 @@ impl World {
         match rng.random_range(0..4) {
             0 => partition = Partition((partition.0 + 1) % PARTITIONS),
             1 => record.value.truncate(record.value.len() / 2),
-            2 => record.headers.retain(|(name, _)| name != "ce_id"),
+            2 => record.headers = record.headers.iter().filter(|(name, _)| *name != "ce_id").collect(),
             _ => record = RawRecord { value: "no record".into(), ..RawRecord::default() },
         }
         self.strike("garbled");

@@ -314,7 +314,7 @@ impl House {
             event.id = format!("fact-{number}").into();
             let (mut partition, mut record) = (event.partition(PARTITIONS), event.to_raw());
             match number % 11 {
-                3 => record.headers.extend([("twice".into(), Bytes::new()), ("twice".into(), Bytes::from_static(b"\xff\0"))]),
+                3 => record.headers.extend([("twice", &b""[..]), ("twice", b"\xff\0")]),
                 5 => record = RawRecord::default(),
                 7 => record.value = Bytes::from_static(b"no record"),
                 9 => partition = Partition((partition.0 + 1) % PARTITIONS),

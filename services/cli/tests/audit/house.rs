@@ -60,19 +60,16 @@ impl House {
         let log = self.open();
         let mut places = Vec::new();
         for number in 0..records {
-            let headers = vec![
-                ("ce_id".into(), Bytes::from(format!("{name}-{number}"))),
-                ("ce_source".into(), Bytes::from_static(b"/platforms/careless")),
-                ("twice".into(), Bytes::new()),
-                ("twice".into(), Bytes::from_static(b"\xff\x00")),
-            ];
+            let id = format!("{name}-{number}");
+            let headers: [(&str, &[u8]); 4] =
+                [("ce_id", id.as_bytes()), ("ce_source", b"/platforms/careless"), ("twice", b""), ("twice", b"\xff\x00")];
             let (value, code) = match number % 2 {
                 0 => (Bytes::from(vec![0xff; number]), "\"unknown_framing\""),
                 _ => (Bytes::from([&wire::codec::framing_of(wire::Kind::HarmReported)[..], &[0xff; 3]].concat()), "\"undecodable\""),
             };
             let key = (number % 3 > 0).then(|| Bytes::from_static(b"\x00\xff"));
             let partition = Partition(number as u32 % PARTITIONS);
-            let record = RawRecord { key, headers, value };
+            let record = RawRecord { key, headers: headers.into(), value };
             let appended = log.append(vec![Addressed { partition, record }]).expect("the log takes every record");
             places.push((i64::from(partition.0), appended[0].offset.0, code.to_owned()));
         }

@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn two_records() -> History {
-        let raw = RawRecord { key: None, headers: vec![("ce_id".into(), b"\xff\x00".to_vec().into())], value: "no record".into() };
+        let raw = RawRecord { key: None, headers: [("ce_id", b"\xff\x00")].into(), value: "no record".into() };
         let record = |partition, offset| StoredRecord {
             partition: Partition(partition),
             offset: Offset(offset),

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::*;
-use crate::{AgentId, Body, HarmReported, Kind, Offset, Partition, RawRecord, SessionId, StoredRecord, Timestamp, codec};
+use crate::{AgentId, Body, HarmReported, Headers, Kind, Offset, Partition, RawRecord, SessionId, StoredRecord, Timestamp, codec};
 
 const PUBLIC: Door = Door::Public;
 
@@ -175,7 +175,7 @@ fn what_is_read_back_is_what_was_told() {
 
 #[test]
 fn a_record_that_cannot_be_read_is_shown_with_its_bytes_and_the_reason() {
-    let headers = vec![("ce_id".into(), Bytes::from_static(b"x")), ("ce_source".into(), Bytes::from_static(b"\xff"))];
+    let headers = Headers::from([("ce_id", &b"x"[..]), ("ce_source", b"\xff")]);
     let raw = RawRecord { key: None, headers, value: Bytes::from_static(b"\x00\x01") };
     let shown = to_structured(&StoredRecord { partition: Partition(0), offset: Offset(1), appended: Timestamp(0), raw }, "t", None);
     assert_eq!((&shown["id"], &shown["source"]), (&json!("x"), &json!("/reeve/log")));

@@ -42,13 +42,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         Some(if making.well.has_a_home() { Refused("wrong_partition") } else { Read })
     }),
     ("no headers at all", |making| {
-        making.raw.headers.clear();
+        making.headers.clear();
         Some(Refused("missing"))
     }),
     ("header left out", |making| {
         let name = making.one_of(READ);
         making.header(name)?;
-        making.raw.headers.retain(|(known, _)| known != name);
+        making.headers.retain(|(known, _)| known != name);
         let needed = matches!(name, "ce_id" | "ce_source") || name == "ce_subject" && limits::needs_subject(making.well.kind);
         Some(if needed { Refused("missing") } else { Read })
     }),
@@ -56,8 +56,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         let name = making.one_of(READ);
         let again = making.header(name)?.clone();
         let again = if making.rng.random() { again } else { "another".into() };
-        let at = making.rng.random_range(0..=making.raw.headers.len());
-        making.raw.headers.insert(at, (name.to_owned().into(), again));
+        let at = making.rng.random_range(0..=making.headers.len());
+        making.headers.insert(at, (name.to_owned(), again));
         Some(Refused("malformed"))
     }),
     ("endless header", |making| {
@@ -95,23 +95,23 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     }),
     ("hops that are none", |making| {
         let hops = making.one_of(&["256", "-1", "one", "1.0", "0x1", " 1"]);
-        making.raw.headers.retain(|(name, _)| name != "ce_hops");
-        making.raw.headers.push(("ce_hops".into(), hops.into()));
+        making.headers.retain(|(name, _)| name != "ce_hops");
+        making.headers.push(("ce_hops".to_owned(), hops.into()));
         Some(Refused("malformed"))
     }),
     ("hops beyond the cap", |making| {
-        making.raw.headers.retain(|(name, _)| name != "ce_hops");
-        making.raw.headers.push(("ce_hops".into(), "255".into()));
+        making.headers.retain(|(name, _)| name != "ce_hops");
+        making.headers.push(("ce_hops".to_owned(), "255".into()));
         Some(Read)
     }),
     ("headers that nobody reads", |making| {
         for number in 0..making.rng.random_range(1..200_u32) {
-            making.raw.headers.push((format!("x-{number}").into(), vec![number as u8; 1 << making.rng.random_range(0..12_u32)].into()));
+            making.headers.push((format!("x-{number}"), vec![number as u8; 1 << making.rng.random_range(0..12_u32)].into()));
         }
         Some(Read)
     }),
     ("headers of another", |making| {
-        making.raw.headers = making.other.stored.raw.headers.clone();
+        making.headers = super::headers_of(&making.other.stored.raw);
         Some(Either)
     }),
     ("value of another", |making| {

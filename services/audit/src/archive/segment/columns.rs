@@ -51,7 +51,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn of(record: &StoredRecord) -> Self {
-        let header = |name| record.raw.header_bytes(name).filter(|text| std::str::from_utf8(text).is_ok()).cloned();
+        let header = |name| record.raw.header_bytes(name).filter(|text| std::str::from_utf8(text).is_ok());
         Self {
             kind: record.raw.kind().map(|kind| Bytes::from_static(kind.name().as_bytes())),
             source: header("ce_source"),

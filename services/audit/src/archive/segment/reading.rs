@@ -137,13 +137,8 @@ impl Rows {
         let rows = self.offsets.len();
         let (mut records, mut refusals, mut told) = (Vec::with_capacity(rows), Vec::with_capacity(rows), Vec::with_capacity(rows));
         for (row, headers) in self.headers.into_iter().enumerate() {
-            let headers: Result<Vec<_>, String> =
-                headers.into_iter().map(|(header, value)| Ok((text(&header)?.into(), Bytes::copy_from_slice(value.data())))).collect();
-            let raw = RawRecord {
-                key: self.keys[row].as_ref().map(|key| Bytes::copy_from_slice(key.data())),
-                headers: headers?,
-                value: Bytes::copy_from_slice(self.values[row].data()),
-            };
+            let headers = headers.iter().map(|(name, value)| Ok((text(name)?, value.data()))).collect::<Result<Vec<_>, String>>()?;
+            let raw = RawRecord::joined(self.keys[row].as_ref().map(ByteArray::data), headers, self.values[row].data());
             let (offset, appended) = (Offset(self.offsets[row]), Timestamp(self.appended[row]));
             records.push(StoredRecord { partition: name.partition, offset, appended, raw });
             refusals.push(self.refusals[row].as_ref().map(text).transpose()?);

@@ -84,7 +84,7 @@ fn a_schema_that_is_no_kin_and_a_count_that_no_range_has_are_refused() {
 /// Four records: two that can be read, one that is framed as nothing known, one that is empty.
 fn segment() -> Segment {
     let raw = |number: i64| match number {
-        2 => RawRecord { key: None, headers: vec![("ce_id".into(), Bytes::from_static(b"\xff"))], value: Bytes::from_static(b"no record") },
+        2 => RawRecord { key: None, headers: [("ce_id", b"\xff")].into(), value: Bytes::from_static(b"no record") },
         3 => RawRecord::default(),
         _ => ended(number).to_raw(),
     };

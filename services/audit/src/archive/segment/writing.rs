@@ -1,6 +1,5 @@
 //! Rows to Parquet, column by column: the one door to the library, with `reading`.
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -118,14 +117,11 @@ fn headers(segment: &Segment, group: &mut Group<'_>) -> Result<()> {
             definitions.push(0);
             repetitions.push(0);
         }
-        for (index, (name, value)) in record.raw.headers.iter().enumerate() {
+        for (index, (name, value)) in record.raw.headers.shared().enumerate() {
             definitions.push(1);
             repetitions.push(i16::from(index > 0));
-            names.push(match name {
-                Cow::Borrowed(name) => ByteArray::from(Bytes::from_static(name.as_bytes())),
-                Cow::Owned(name) => ByteArray::from(name.as_str()),
-            });
-            values.push(ByteArray::from(value.clone()));
+            names.push(ByteArray::from(name));
+            values.push(ByteArray::from(value));
         }
     }
     column::<ByteArrayType>(group, &names, Some(&definitions), Some(&repetitions))?;

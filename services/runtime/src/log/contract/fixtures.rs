@@ -17,10 +17,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// A fact with this id that says this. What it says is opaque to a log.
 pub fn fact(id: &str, says: &str) -> RawRecord {
-    let header = |name: &'static str, value: &str| (name.into(), Bytes::copy_from_slice(value.as_bytes()));
     RawRecord {
         key: Some(Bytes::from_static(b"agent-7")),
-        headers: vec![header("ce_id", id), header("ce_source", "/platforms/p/agents/agent-7"), header("ce_type", "test")],
+        headers: [("ce_id", id), ("ce_source", "/platforms/p/agents/agent-7"), ("ce_type", "test")].into(),
         value: Bytes::copy_from_slice(says.as_bytes()),
     }
 }

@@ -4,18 +4,15 @@
 //! crc32    4 bytes, little-endian: of partition (u32), offset (i64) and everything after it
 //! appended 8 bytes, little-endian: microseconds since the epoch
 //! key      length + 1 as a varint, or 0 where there is none; the bytes
-//! headers  their number as a varint; each: its name, its value's length as a varint, the value's bytes
+//! headers  their number as a varint; their packed form
 //! value    the rest
 //! ```
-//! A header's name is one byte, its place in [`NAMES`] + 1, or 0 followed by its length as a varint and its bytes.
+//! Headers are stored as they are packed in memory ([`wire::headers`]), so that key, headers and value are views of what is read.
 //! Varints are LEB128. The place is under the checksum, so that a record is never read as another one's.
 
-use std::borrow::Cow;
-
 use bytes::{Buf, Bytes};
-use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
-
-use crate::log::headers::NAMES;
+use wire::headers::{read_varint, write_varint};
+use wire::{Headers, Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
 /// Bytes of the checksum.
 const SUM_BYTES: usize = 4;
@@ -35,18 +32,7 @@ pub(super) fn write(partition: Partition, offset: Offset, appended: Timestamp, r
         }
     }
     write_varint(&mut frame, raw.headers.len());
-    for (name, value) in &raw.headers {
-        match NAMES.iter().position(|known| known == name) {
-            Some(place) => write_varint(&mut frame, place + 1),
-            None => {
-                write_varint(&mut frame, 0);
-                write_varint(&mut frame, name.len());
-                frame.extend_from_slice(name.as_bytes());
-            }
-        }
-        write_varint(&mut frame, value.len());
-        frame.extend_from_slice(value);
-    }
+    frame.extend_from_slice(raw.headers.packed());
     frame.extend_from_slice(&raw.value);
     let sum = checksum(partition, offset, &frame[SUM_BYTES..]);
     frame[..SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
@@ -76,19 +62,7 @@ fn take_apart(partition: Partition, offset: Offset, summed: Bytes) -> Option<Sto
         length => Some(rest.take(length - 1)?),
     };
     let count = rest.varint()?;
-    // A header takes two bytes at least: a number beyond that is no number of headers, and reserves nothing.
-    let mut headers = Vec::with_capacity(count.min(rest.0.len() / 2));
-    for _ in 0..count {
-        let name = match rest.varint()? {
-            0 => {
-                let length = rest.varint()?;
-                Cow::Owned(String::from_utf8(rest.take(length)?.to_vec()).ok()?)
-            }
-            place => Cow::Borrowed(*NAMES.get(place - 1)?),
-        };
-        let length = rest.varint()?;
-        headers.push((name, rest.take(length)?));
-    }
+    let headers = Headers::cut_off(count, &mut rest.0)?;
     Some(StoredRecord { partition, offset, appended, raw: RawRecord { key, headers, value: rest.0 } })
 }
 
@@ -103,25 +77,11 @@ impl Pieces {
     }
 
     fn varint(&mut self) -> Option<usize> {
-        let mut number = 0_usize;
-        for shift in (0..usize::BITS).step_by(7) {
-            let byte = *self.0.first()?;
-            self.0.advance(1);
-            number |= usize::from(byte & 0x7f).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                return Some(number);
-            }
-        }
-        None
+        let mut rest = &self.0[..];
+        let number = read_varint(&mut rest)?;
+        self.0.advance(self.0.len() - rest.len());
+        Some(number)
     }
-}
-
-fn write_varint(frame: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        frame.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    frame.push(number as u8);
 }
 
 fn checksum(partition: Partition, offset: Offset, bytes: &[u8]) -> u32 {
@@ -172,10 +132,6 @@ mod tests {
 
     fn record() -> RawRecord {
         let headers = [("ce_id", "1"), ("x-own", "of the publisher"), ("traceparent", "")];
-        RawRecord {
-            key: Some(Bytes::from_static(b"agent-7")),
-            headers: headers.map(|(name, value)| (name.into(), Bytes::from_static(value.as_bytes()))).into(),
-            value: Bytes::from(vec![0x5a; 300]),
-        }
+        RawRecord { key: Some(Bytes::from_static(b"agent-7")), headers: headers.into(), value: Bytes::from(vec![0x5a; 300]) }
     }
 }

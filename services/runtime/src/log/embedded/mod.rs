@@ -207,7 +207,7 @@ mod tests {
         let options = EmbeddedOptions { topic: "t".to_owned(), partitions: 2, clock: Clock::Wall };
         let log = EmbeddedLog::open(folder.path(), options).expect("an empty log");
         for nth in 0..20_usize {
-            let headers = (0..nth % 4).map(|header| (["ce_id", "own", "ce_type"][header].into(), format!("{nth}").into())).collect();
+            let headers = (0..nth % 4).map(|header| (["ce_id", "own", "ce_type"][header], format!("{nth}"))).collect();
             let key = (nth % 3 > 0).then(|| format!("agent-{nth}").into());
             let record = RawRecord { key, headers, value: vec![nth as u8; nth * 7].into() };
             log.append(vec![Addressed { partition: Partition(nth as u32 % 2), record }]).expect("appended");

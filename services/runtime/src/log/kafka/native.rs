@@ -5,13 +5,13 @@
 //! `Drop` of this file.
 #![allow(unsafe_code, reason = "the Kafka door: librdkafka is a C library")]
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rdkafka::admin::AdminClient;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -22,7 +22,6 @@ use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
 use super::heard::log;
 use super::oauth::Token;
-use crate::log::headers::named;
 use crate::log::{Membership, locked};
 
 /// What comes out of a reader's queue.
@@ -146,47 +145,42 @@ unsafe fn appended(record: *const sys::rd_kafka_message_t) -> Timestamp {
     Timestamp(time_ms.saturating_mul(1_000).max(0))
 }
 
+/// A copy of a record, in one piece: nothing of it is librdkafka's.
+///
 /// # Safety
 /// As for [`fetched`].
 unsafe fn raw(record: *const sys::rd_kafka_message_t) -> RawRecord {
     // SAFETY: the caller's; lengths are librdkafka's own, and the slices are copied before anything else happens.
     unsafe {
         let seen = &*record;
-        RawRecord {
-            key: copied(seen.key, seen.key_len),
-            headers: headers(record),
-            value: copied(seen.payload, seen.len).unwrap_or_default(),
-        }
+        RawRecord::joined(bytes(seen.key, seen.key_len), headers(record), bytes(seen.payload, seen.len).unwrap_or_default())
     }
 }
 
+/// The headers of a record, which are only to be looked at while it lives.
+///
 /// # Safety
-/// As for [`fetched`].
-unsafe fn headers(record: *const sys::rd_kafka_message_t) -> Vec<(std::borrow::Cow<'static, str>, Bytes)> {
+/// As for [`fetched`], to the end of `'a`.
+unsafe fn headers<'a>(record: *const sys::rd_kafka_message_t) -> impl Iterator<Item = (Cow<'a, str>, &'a [u8])> {
     let mut list = ptr::null_mut();
-    // SAFETY: the caller's; the list belongs to the message and is read only while that lives.
-    if RDKafkaErrorCode::from(unsafe { sys::rd_kafka_message_headers(record, &raw mut list) }) != RDKafkaErrorCode::NoError {
-        return Vec::new();
-    }
-    let mut headers = Vec::new();
-    loop {
+    // SAFETY: the caller's; the list belongs to the message.
+    let told = RDKafkaErrorCode::from(unsafe { sys::rd_kafka_message_headers(record, &raw mut list) });
+    let nth_header = move |nth| {
         let (mut name, mut value, mut len) = (ptr::null(), ptr::null(), 0);
         // SAFETY: the list is the message's; beyond its end the call says so and writes nothing.
-        let told = unsafe { sys::rd_kafka_header_get_all(list, headers.len(), &raw mut name, &raw mut value, &raw mut len) };
-        if RDKafkaErrorCode::from(told) != RDKafkaErrorCode::NoError {
-            return headers;
-        }
-        // SAFETY: name is a C string and value has `len` bytes, or is null, as long as the message lives.
-        let (name, value) = unsafe { (CStr::from_ptr(name).to_string_lossy(), copied(value, len)) };
-        headers.push((named(&name), value.unwrap_or_default()));
-    }
+        let told = unsafe { sys::rd_kafka_header_get_all(list, nth, &raw mut name, &raw mut value, &raw mut len) };
+        (RDKafkaErrorCode::from(told) == RDKafkaErrorCode::NoError)
+            // SAFETY: name is a C string and value has `len` bytes, or is null, as long as the message lives.
+            .then(|| unsafe { (CStr::from_ptr(name).to_string_lossy(), bytes(value, len).unwrap_or_default()) })
+    };
+    (0..).take_while(move |_| told == RDKafkaErrorCode::NoError).map_while(nth_header)
 }
 
 /// # Safety
-/// `bytes` is null, or `len` bytes can be read there.
-unsafe fn copied(bytes: *const c_void, len: usize) -> Option<Bytes> {
+/// `bytes` is null, or `len` bytes can be read there to the end of `'a`.
+unsafe fn bytes<'a>(bytes: *const c_void, len: usize) -> Option<&'a [u8]> {
     // SAFETY: the caller's.
-    (!bytes.is_null()).then(|| Bytes::copy_from_slice(unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), len) }))
+    (!bytes.is_null()).then(|| unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), len) })
 }
 
 // === membership ===

@@ -239,7 +239,7 @@ pub(super) fn send(
 ) -> Result<(), KafkaError> {
     let Addressed { partition, record } = addressed;
     let headers = record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (name, value)| {
-        headers.insert(Header { key: name, value: Some(&value[..]) })
+        headers.insert(Header { key: name, value: Some(value) })
     });
     let mut told =
         BaseRecord::with_opaque_to(topic, receipt).partition(kafka_partition(*partition)).payload(&record.value[..]).headers(headers);

@@ -8,14 +8,12 @@
 //! A registry that does not answer is waited for: what cannot be read yet is neither refused nor passed. An id that it does
 //! not have, or that stands for no Avro, is left as it is, and refused as that.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use bytes::Bytes;
 use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id, post_schema};
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
@@ -105,8 +103,7 @@ impl Registry {
         let Some((id, bare)) = codec::registered(&raw.value) else { return Ok(()) };
         let Some(framing) = self.framing(id)? else { return Ok(()) };
         let value = [&framing[..], bare].concat();
-        let framed_as = Bytes::copy_from_slice(&raw.value[..REGISTERED_BYTES]);
-        raw.headers.push((Cow::Borrowed(FRAMED_AS), framed_as));
+        raw.headers.extend([(FRAMED_AS, &raw.value[..REGISTERED_BYTES])]);
         raw.value = value.into();
         Ok(())
     }

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use kit::Teller;
 use kit::facts::outcome;
 use kit::registry::Registry as Double;
@@ -110,11 +111,13 @@ fn framed_by(id: u32, single: &RawRecord) -> RawRecord {
 
 /// The record as it lay on the topic.
 fn made_again(read: &RawRecord) -> RawRecord {
-    let mut raw = read.clone();
-    let (name, framed_as) = raw.headers.pop().expect("it has headers");
+    let (name, framed_as) = read.headers.iter().last().expect("it has headers");
     assert_eq!(name, FRAMED_AS);
-    raw.value = [&framed_as[..], &read.value[FRAMING_BYTES..]].concat().into();
-    raw
+    RawRecord {
+        key: read.key.clone(),
+        headers: read.headers.iter().take(read.headers.len() - 1).collect(),
+        value: [framed_as, &read.value[FRAMING_BYTES..]].concat().into(),
+    }
 }
 
 fn event() -> Event {
