@@ -28,7 +28,8 @@ pub(crate) struct Trigger {
     causation: RecordId,
     /// One more than its own.
     hops: u8,
-    causes: Vec<String>,
+    /// What is said of the window that closed, where one did: a cause beside the record.
+    measured: Option<RecordId>,
 }
 
 // === impl Desk ===
@@ -54,7 +55,7 @@ impl Desk<'_> {
             now: Timestamp(0),
             rule: rule.to_owned(),
             policy: self.policy.version.clone(),
-            causes: trigger.causes.clone(),
+            causes: [Some(&trigger.causation), trigger.measured.as_ref()].into_iter().flatten().map(ToString::to_string).collect(),
             accountable: self.operator.map_or_else(|| role.to_owned(), |person| format!("{role}: {person}")),
         }
     }
@@ -70,13 +71,12 @@ impl Desk<'_> {
 impl Trigger {
     /// A fact.
     pub(crate) fn record(record: &Record) -> Self {
-        Self { causation: record.id.clone(), hops: record.hops.saturating_add(1), causes: vec![record.id.to_string()] }
+        Self { causation: record.id.clone(), hops: record.hops.saturating_add(1), measured: None }
     }
 
     /// A window that closed: the record that opened it, and what is said of the window itself.
     pub(crate) fn window(opener: &RecordId, hops: u8, length: Resolution, index: i64, desk: Desk<'_>) -> Self {
-        let causes = vec![opener.to_string(), desk.measured_id(length, index).to_string()];
-        Self { causation: opener.clone(), hops: hops.saturating_add(1), causes }
+        Self { causation: opener.clone(), hops: hops.saturating_add(1), measured: Some(desk.measured_id(length, index)) }
     }
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn measured(length: Resolution, index: i64, usage: &Usage, trigger: &
     let told = |n: u64, value: u64| (n > 0).then(|| signed(value));
     let failed = |calls: Told| told(calls.n, calls.failed);
     // Itself is no cause of it.
-    let trigger = Trigger { causes: trigger.causes[..1].to_vec(), ..trigger.clone() };
+    let trigger = Trigger { measured: None, ..trigger.clone() };
     let body = CapacityMeasured {
         agent_id: desk.agent.clone(),
         from: length.start(index),

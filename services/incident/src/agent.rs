@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use machine::{Debt, Shelf, columns};
 use wire::{
-    Body, Class, HarmReported, IncidentId, IncidentNoted, Level, NoteAction, Numbers, OutcomeReported, Record, Responsibility, Role,
-    RollbackFailed, SessionStarted, Timestamp, VersionId,
+    Body, Class, DedupeKey, HarmReported, IncidentId, IncidentNoted, Level, NoteAction, Numbers, OutcomeReported, Record, Responsibility,
+    Role, RollbackFailed, SessionStarted, Timestamp, VersionId,
 };
 
 use crate::burn::Burn;
@@ -119,8 +119,8 @@ impl Agent {
     }
 
     /// Folds a record of this agent and says what falls due at it.
-    pub(crate) fn fold(&mut self, record: &Record, desk: Desk<'_>) -> Vec<Debt> {
-        let trigger = Trigger::of(record);
+    pub(crate) fn fold(&mut self, record: &Record, key: DedupeKey, desk: Desk<'_>) -> Vec<Debt> {
+        let trigger = Trigger::of(record, key);
         let mut debts = Vec::new();
         if record.body.kind().class() == Class::Fact {
             self.tally.facts += 1;

@@ -148,10 +148,8 @@ impl Rule {
 // === impl Trigger ===
 
 impl Trigger {
-    pub(crate) fn of(record: &Record) -> Self {
-        let event = &record.event;
-        let (id, key, may) = (event.id.clone(), event.dedupe_key(), event.may_trigger());
-        Self { id, key, at: record.appended, hops: event.hops, may, deadline: None }
+    pub(crate) fn of(record: &Record, key: DedupeKey) -> Self {
+        Self { id: record.id.clone(), key, at: record.appended, hops: record.hops, may: record.may_trigger(), deadline: None }
     }
 
     /// A deadline that passed since this record, at whose door is laid what it brings about.

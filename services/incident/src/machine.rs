@@ -7,7 +7,7 @@ use machine::{Agenda, Debt, Ledger, Machine, Shelf, Standing};
 use serde::{Deserialize, Serialize};
 use wire::record::decision_id;
 use wire::{
-    AgentId, Body, IncidentAggravated, IncidentEased, IncidentId, IncidentOpened, Kind, Level, Offset, PolicyAdopted, Record,
+    AgentId, Body, DedupeKey, IncidentAggravated, IncidentEased, IncidentId, IncidentOpened, Kind, Level, Offset, PolicyAdopted, Record,
     Responsibility, Timestamp,
 };
 
@@ -79,13 +79,19 @@ impl Machine for Incident {
     const BYTES_PER_AGENT_MAX: usize = 8 << 20;
 
     fn apply(&mut self, record: &Record) {
+        self.apply_known(record, record.dedupe_key());
+    }
+
+    fn apply_known(&mut self, record: &Record, key: DedupeKey) {
         match &record.body {
-            Body::RoomWatermark(watermark) if watermark.room == ESCALATION_ROOM => self.escalations_looked_at(record, watermark.basis.asof),
+            Body::RoomWatermark(watermark) if watermark.room == ESCALATION_ROOM => {
+                self.escalations_looked_at(Trigger::of(record, key), watermark.basis.asof);
+            }
             Body::RoomWatermark(_) => {}
             Body::PolicyAdopted(adopted) if adopted.room == Self::SERVICE => self.adopt(adopted, record.appended),
             Body::PolicyAdopted(_) => {}
             Body::DoorOpened(opened) => self.door_opened(opened.shut_since, record.appended),
-            _ => self.fold(record),
+            _ => self.fold(record, key),
         }
     }
 
@@ -113,10 +119,10 @@ impl Machine for Incident {
 }
 
 impl Incident {
-    fn fold(&mut self, record: &Record) {
-        let key = &record.key;
-        self.pass_time(key, record.appended);
-        let known = self.agents.entry(key.clone()).or_default();
+    fn fold(&mut self, record: &Record, key: DedupeKey) {
+        let agent = &record.key;
+        self.pass_time(agent, record.appended);
+        let known = self.agents.entry(agent.clone()).or_default();
         match &record.body {
             Body::IncidentOpened(_) | Body::IncidentAggravated(_) | Body::IncidentEased(_) | Body::IncidentResolved(_) => {
                 if let Body::IncidentResolved(said) = &record.body {
@@ -128,24 +134,23 @@ impl Incident {
             }
             Body::AccountabilityAssigned(assigned) => drop(known.people.insert(assigned.responsibility, assigned.person.clone())),
             _ => {
-                self.ledger.unlatch(key);
+                self.ledger.unlatch(agent);
                 let people = std::mem::take(&mut known.people);
-                let desk = Desk { agent: key, policy: &self.policy, people: &people, hears_escalations: self.hears_escalations };
-                known.fold(record, desk).into_iter().for_each(|debt| self.ledger.owe(debt));
+                let desk = Desk { agent, policy: &self.policy, people: &people, hears_escalations: self.hears_escalations };
+                known.fold(record, key, desk).into_iter().for_each(|debt| self.ledger.owe(debt));
                 known.people = people;
                 if known.escalations.waiting() > 0 {
-                    self.expecting.insert(key.clone());
+                    self.expecting.insert(agent.clone());
                 }
             }
         }
-        self.arm(key);
+        self.arm(agent);
     }
 
     /// The escalation room has folded up to `asof`. What this brings about is bounded: agents beyond it wait for the next
     /// watermark, some seconds later.
-    fn escalations_looked_at(&mut self, record: &Record, asof: Offset) {
+    fn escalations_looked_at(&mut self, trigger: Trigger, asof: Offset) {
         self.hears_escalations = true;
-        let trigger = Trigger::of(record);
         let mut room = Self::DECISIONS_PER_RECORD_MAX;
         let expecting = std::mem::take(&mut self.expecting);
         for key in expecting {
@@ -155,7 +160,7 @@ impl Incident {
                 continue;
             }
             let before = self.ledger.len();
-            self.pass_time(&key, record.appended);
+            self.pass_time(&key, trigger.at);
             let Some(known) = self.agents.get_mut(&key) else { continue };
             let people = std::mem::take(&mut known.people);
             let desk = Desk { agent: &key, policy: &self.policy, people: &people, hears_escalations: true };

@@ -83,8 +83,8 @@ impl<M: Machine> Fold<M> {
             return Folded::Behind;
         }
         self.skip(record.offset, record.appended);
+        let key = record.dedupe_key();
         if record.body.kind().class() != Class::Decision {
-            let key = record.dedupe_key();
             if !self.window.admit(record.offset, key) {
                 return Folded::Repeated;
             }
@@ -96,7 +96,7 @@ impl<M: Machine> Fold<M> {
             Body::RoomWatermark(said) if said.room == M::SERVICE => self.watermark.came_home(&said.basis),
             _ => {}
         }
-        self.machine.apply(record);
+        self.machine.apply_known(record, key);
         Folded::Applied
     }
 

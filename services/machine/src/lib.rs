@@ -32,7 +32,7 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wire::{AgentId, Body, Event, Kind, Offset, Record, RecordId, Refusal, SessionId, StoredRecord, Timestamp};
+use wire::{AgentId, Body, DedupeKey, Event, Kind, Offset, Record, RecordId, Refusal, SessionId, StoredRecord, Timestamp};
 
 /// Where a decision is asked: after which record, and at what time of the partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,11 @@ pub trait Machine: Clone + Debug + Default + PartialEq + Serialize + Deserialize
 
     /// Folds one committed record, the room's own decisions included. Total: what it does not read changes nothing.
     fn apply(&mut self, record: &Record);
+
+    /// The same where the record's key is known, for a room that keeps it of every record: it is a digest, and dear.
+    fn apply_known(&mut self, record: &Record, _key: DedupeKey) {
+        self.apply(record);
+    }
 
     /// Hears of a record that nobody can read. A room that nothing can be told so passes it, as most do.
     fn unreadable(&mut self, _record: &Unreadable<'_>) {}

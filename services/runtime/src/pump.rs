@@ -485,7 +485,7 @@ impl<M: Machine> Pump<M> {
 
     /// Whether the group has told this member its partitions, even if there are none for it.
     fn is_member(&self) -> bool {
-        self.consumer.as_ref().is_some_and(|consumer| consumer.membership().is_some())
+        self.consumer.as_ref().is_some_and(|consumer| consumer.is_member())
     }
 
     fn restored(&self) -> bool {

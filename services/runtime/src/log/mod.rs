@@ -7,7 +7,6 @@ pub mod contract;
 mod coordinator;
 mod dedupe;
 pub mod embedded;
-mod headers;
 pub mod history;
 pub mod kafka;
 pub mod memory;
@@ -136,6 +135,12 @@ pub trait Consumer: Send {
 
     /// Live metadata of this membership, for transactions. `None` while it holds no generation.
     fn membership(&self) -> Option<Membership>;
+
+    /// Whether it held a generation a moment ago, which may be asked as often as one likes: it serves to try what a transaction
+    /// finds out for certain.
+    fn is_member(&self) -> bool {
+        self.membership().is_some()
+    }
 }
 
 /// A transactional producer.

@@ -7,6 +7,7 @@
 //! Everything happens in [`Consumer::poll`], on the room's own thread, between its transactions: a partition that is
 //! taken away is given up there, when nothing of it is under way.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,8 +43,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a member that leaves waits for the group to take its partitions back, and how often it looks.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
-/// For how long it is enough to have known where the partitions end.
-const ENDS_GOOD_FOR: Duration = Duration::from_millis(100);
+/// For how long it is enough to have known where the partitions end, or that this is a member.
+const GOOD_FOR: Duration = Duration::from_millis(100);
 
 /// One member of a group.
 pub(super) struct Reader {
@@ -60,6 +61,8 @@ pub(super) struct Reader {
     /// Where each partition that is read began when it was sought.
     starts: BTreeMap<Partition, Offset>,
     ends: Option<Ends>,
+    /// Until when it is enough to have known that it is a member.
+    known_member: Cell<Option<Patience>>,
 }
 
 /// What the group said and the room was not told yet.
@@ -111,7 +114,18 @@ impl Reader {
         let queue = FetchQueue::of(&reader).ok_or_else(|| unavailable("a consumer without a queue"))?;
         let (held, ahead) = (BTreeSet::new(), Ahead::default());
         let starts = BTreeMap::new();
-        Ok(Self { inner, queue, reader, member: joined, held, is_replaced: false, ahead, starts, ends: None })
+        Ok(Self {
+            inner,
+            queue,
+            reader,
+            member: joined,
+            held,
+            is_replaced: false,
+            ahead,
+            starts,
+            ends: None,
+            known_member: Cell::default(),
+        })
     }
 
     /// What the group has to say, one thing at a time.
@@ -145,9 +159,18 @@ impl Reader {
         Ok(None)
     }
 
+    /// Whether the room knows what the group told. A rebalance may be decided and not yet told: its generation is not for what
+    /// the room still believes to hold. And whoever has just joined has a generation before it has a share.
+    fn is_settled(&self) -> bool {
+        let news = self.member.context();
+        let is_told = news.is_told.load(Ordering::SeqCst) && locked(&news.said).is_empty();
+        is_told && !self.is_replaced && !self.member.assignment_lost()
+    }
+
     /// Stops reading partitions that are no longer this member's.
     fn give_up(&mut self, partitions: &[Partition]) -> Result<(), LogError> {
         self.ends = None;
+        self.known_member.set(None);
         for partition in partitions {
             if self.ahead.forget(*partition) {
                 self.reader.incremental_unassign(&self.place(*partition, At::Invalid)?).map_err(unavailable)?;
@@ -243,7 +266,7 @@ impl Consumer for Reader {
         if let Some(extent) = known.and_then(|ends| ends.extents.get(&partition)) {
             return Ok(*extent);
         }
-        let (good, quiet_until) = (Patience::of(ENDS_GOOD_FOR), self.inner.quiet_until());
+        let (good, quiet_until) = (Patience::of(GOOD_FOR), self.inner.quiet_until());
         let partitions: Vec<Partition> = self.held.iter().copied().collect();
         let ends = self.inner.high_watermarks(&partitions)?;
         let extent = |(partition, high_watermark)| {
@@ -257,11 +280,19 @@ impl Consumer for Reader {
     }
 
     fn membership(&self) -> Option<Membership> {
-        // A rebalance that was decided and not yet told: its generation is not for what the room still believes to hold. And whoever
-        // has just joined has a generation before it has a share.
-        let news = self.member.context();
-        let is_told = news.is_told.load(Ordering::SeqCst) && locked(&news.said).is_empty();
-        (is_told && !self.is_replaced && !self.member.assignment_lost()).then(|| native::membership(&self.member)).flatten()
+        self.is_settled().then(|| native::membership(&self.member)).flatten()
+    }
+
+    /// Twice in every step of a room, and each true answer is a question to the client's own thread, which wakes for it.
+    fn is_member(&self) -> bool {
+        let is_known = self.known_member.get().is_some_and(|until| !until.is_over());
+        let is_member = self.is_settled() && (is_known || native::membership(&self.member).is_some());
+        if !is_member {
+            self.known_member.set(None);
+        } else if !is_known {
+            self.known_member.set(Some(Patience::of(GOOD_FOR)));
+        }
+        is_member
     }
 }
 
