@@ -225,7 +225,9 @@ impl<M: Machine> Pump<M> {
         if self.consumer.is_none() {
             let group = format!("reeve.{}", M::SERVICE);
             let member = self.transactional_id();
-            self.consumer = Some(self.log.consumer(&group, &member).map_err(PumpError::Join)?);
+            let mut consumer = self.log.consumer(&group, &member).map_err(PumpError::Join)?;
+            consumer.pass_over(|kind| !Fold::<M>::reads(kind));
+            self.consumer = Some(consumer);
         }
         Ok(())
     }

@@ -193,6 +193,11 @@ fn read_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 /// Reads a varint and moves behind it; `None` where there is none, or none that a `usize` holds.
 pub fn read_varint(rest: &mut &[u8]) -> Option<usize> {
+    // Nearly every length here is of one byte.
+    if let Some((byte @ 0..0x80, after)) = rest.split_first() {
+        *rest = after;
+        return Some(usize::from(*byte));
+    }
     let mut number = 0_usize;
     for shift in (0..usize::BITS).step_by(7) {
         let (byte, after) = rest.split_first()?;

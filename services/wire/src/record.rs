@@ -175,13 +175,15 @@ impl Record {
     /// # Errors
     /// As [`Event::from_raw`], and [`Refusal::WrongPartition`].
     pub fn read_placed(stored: &StoredRecord, partitions: u32) -> Result<Self, Refusal> {
-        let record = Self::read(stored)?;
-        let kind = record.body.kind();
-        let expected = record.event.partition(partitions);
-        if kind.is_decision() || kind.is_broadcast() || expected == stored.partition {
-            return Ok(record);
+        let event = Event::from_raw(&stored.raw)?;
+        let kind = event.body.kind();
+        if !kind.is_decision() && !kind.is_broadcast() {
+            let expected = event.partition(partitions);
+            if expected != stored.partition {
+                return Err(Refusal::WrongPartition { expected: expected.0, found: stored.partition.0 });
+            }
         }
-        Err(Refusal::WrongPartition { expected: expected.0, found: stored.partition.0 })
+        Ok(Self { partition: stored.partition, offset: stored.offset, appended: stored.appended, event })
     }
 }
 

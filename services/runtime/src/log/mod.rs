@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
-use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
+use wire::{Kind, Offset, Partition, RawRecord, StoredRecord, Timestamp};
 
 /// A topic on some log.
 ///
@@ -105,6 +105,10 @@ pub trait Consumer: Send {
     /// # Errors
     /// [`LogError`]; a fenced member is told so by [`Polled::Revoked`] and nothing else.
     fn poll(&mut self, max: usize) -> Result<Polled, LogError>;
+
+    /// From now on records of the kinds that are passed need no more than their place, date and framing: a log to which the rest is
+    /// dear may leave it out.
+    fn pass_over(&mut self, _passes: fn(Kind) -> bool) {}
 
     /// From where the records of `partition` are handed out.
     ///

@@ -1,9 +1,11 @@
 //! Members of a group: when they are ones, by which rule they share, and one who would share by another rule than the others.
 
+use kit::{Teller, facts};
 use runtime::log::contract::PARTITIONS;
-use runtime::log::contract::fixtures::{Member, join, share, until};
+use runtime::log::contract::fixtures::{Member, join, restore, share, until};
 use runtime::log::kafka::{Assignment, GroupProtocol, KafkaLog, KafkaOptions};
-use runtime::log::{Log, LogError, Polled};
+use runtime::log::{Addressed, Log, LogError, Polled};
+use wire::{Body, Kind, Offset, Partition, RawRecord, StoredRecord, codec};
 
 use super::OnKafka;
 
@@ -16,6 +18,37 @@ fn members_that_let_go_of_everything_share_every_partition_in_the_end() {
     let log = until("the topic cannot be opened", || KafkaLog::open(options.clone()).ok());
     let (mut first, mut second) = (Member::join(&*log, "g", "first"), Member::join(&*log, "g", "second"));
     share(&mut first, &mut second);
+}
+
+#[test]
+fn of_a_record_whose_kind_is_passed_a_member_is_told_place_date_and_kind_and_of_every_other_one_the_whole() {
+    if !super::is_there() {
+        return;
+    }
+    let on_kafka = OnKafka::new();
+    let mut platform = Teller::new("agent-7");
+    let facts: [Body; 2] = [facts::deployed("v1").into(), facts::harm(true).into()];
+    let said = facts.map(|said| platform.tell(on_kafka.log.now(), Some("s"), said).to_raw());
+    let unreadable = RawRecord { value: "no record".into(), ..RawRecord::default() };
+    let records = [said[0].clone(), said[1].clone(), unreadable.clone()];
+    let addressed = records.map(|record| Addressed { partition: Partition(0), record });
+    on_kafka.log.append(addressed.to_vec()).expect("the broker is there");
+    let whole = on_kafka.log.read(Partition(0), Offset(0), 10).expect("the broker is there");
+    let mut member = on_kafka.log.consumer("g", "first").expect("the broker is there");
+    member.pass_over(|kind| kind == Kind::VersionDeployed);
+    restore(&mut *member);
+    let mut read = Vec::new();
+    until("not all was read", || {
+        if let Polled::Records(_, records, _) = member.poll(10).expect("the broker is there") {
+            read.extend(records);
+        }
+        (read.len() == 3).then_some(())
+    });
+    let places = |records: &[StoredRecord]| -> Vec<_> { records.iter().map(|record| (record.offset, record.appended)).collect() };
+    assert_eq!(places(&read), places(&whole));
+    let framing = codec::framing_of(Kind::VersionDeployed).to_vec();
+    assert_eq!(read[0].raw, RawRecord { value: framing.into(), ..RawRecord::default() });
+    assert_eq!((&read[1].raw, &read[2].raw), (&said[1], &unreadable));
 }
 
 /// Members of a group, one more than there are partitions: one of them has nothing to do.

@@ -191,7 +191,7 @@ fn knocked(raw: &RawRecord, is_well: bool) {
         None if name == "traceparent" => "ce-traceparent".to_owned(),
         None => name.to_owned(),
     };
-    let mut headers: Vec<(String, &[u8])> = raw.headers.iter().map(|(name, text)| (named(name), text.as_ref())).collect();
+    let mut headers: Vec<(String, &[u8])> = raw.headers.iter().map(|(name, text)| (named(name), text)).collect();
     headers.extend(raw.key.as_deref().map(|key| ("ce-partitionkey".to_owned(), key)));
     match cloudevents::parse_binary(headers.iter().map(|(name, text)| (name.as_str(), *text)), &raw.value, Door::Trusted) {
         Ok(event) => {

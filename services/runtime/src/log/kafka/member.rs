@@ -21,7 +21,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::Offset as At;
 use rdkafka::{ClientContext, TopicPartitionList};
-use wire::{Offset, Partition, StoredRecord};
+use wire::{Kind, Offset, Partition, StoredRecord};
 
 use super::heard::{Heard, Quiet};
 use super::native::{self, Authenticated, FetchQueue, Fetched};
@@ -217,6 +217,10 @@ impl Consumer for Reader {
             self.fetch()?;
         }
         self.ahead.next(max, |record| self.inner.registry.as_ref().map_or(Ok(()), |registry| registry.translate(&mut record.raw)))
+    }
+
+    fn pass_over(&mut self, passes: fn(Kind) -> bool) {
+        self.queue.pass_over(passes);
     }
 
     fn seek(&mut self, partition: Partition, to: Offset) -> Result<(), LogError> {

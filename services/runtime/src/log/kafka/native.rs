@@ -12,13 +12,14 @@ use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use rdkafka::admin::AdminClient;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientContext, TopicPartitionList};
-use wire::{Offset, Partition, RawRecord, StoredRecord, Timestamp};
+use wire::{Kind, Offset, Partition, RawRecord, StoredRecord, Timestamp, codec};
 
 use super::heard::log;
 use super::oauth::Token;
@@ -38,7 +39,11 @@ pub(super) enum Fetched {
 ///
 /// To be used for a consumer that is in no group only: a batch call answers a rebalance by giving everything back
 /// (`rdkafka.c`, `rd_kafka_poll_cb` without a callback), and one thread at a time may call it.
-pub(super) struct FetchQueue(NonNull<sys::rd_kafka_queue_t>);
+pub(super) struct FetchQueue {
+    queue: NonNull<sys::rd_kafka_queue_t>,
+    /// Kinds whose records need no more than their framing.
+    passes: fn(Kind) -> bool,
+}
 
 /// Where a transaction stands after a call that failed.
 #[derive(Debug)]
@@ -81,19 +86,25 @@ impl FetchQueue {
         // SAFETY: the client is alive while `consumer` is borrowed, and not served yet; the queue is referenced on its own account.
         unsafe {
             sys::rd_kafka_set_logger(consumer.ptr(), Some(log_line));
-            NonNull::new(sys::rd_kafka_queue_get_consumer(consumer.ptr())).map(Self)
+            let queue = NonNull::new(sys::rd_kafka_queue_get_consumer(consumer.ptr()))?;
+            Some(Self { queue, passes: |_| false })
         }
+    }
+
+    /// From now on records of these kinds are handed out as their place and framing, without a copy of the rest.
+    pub(super) fn pass_over(&mut self, passes: fn(Kind) -> bool) {
+        self.passes = passes;
     }
 
     /// What has arrived, at most `max`, or what arrives within `wait`. Bytes are copied: nothing of librdkafka's is kept.
     pub(super) fn fetch(&mut self, max: usize, wait: Duration) -> Vec<Fetched> {
         let mut handed: Vec<*mut sys::rd_kafka_message_t> = vec![ptr::null_mut(); max];
         // SAFETY: the array has room for `max` pointers, and `&mut self` keeps other threads out.
-        let count = unsafe { sys::rd_kafka_consume_batch_queue(self.0.as_ptr(), millis(wait), handed.as_mut_ptr(), max) };
+        let count = unsafe { sys::rd_kafka_consume_batch_queue(self.queue.as_ptr(), millis(wait), handed.as_mut_ptr(), max) };
         handed.truncate(usize::try_from(count).unwrap_or(0));
         let fetched = handed.iter().map(|record| {
             // SAFETY: librdkafka filled this many places with messages that are ours until they are destroyed below.
-            unsafe { fetched(*record) }
+            unsafe { fetched(*record, self.passes) }
         });
         let fetched = fetched.collect();
         // SAFETY: each message is destroyed once, and nothing refers to it: its bytes were copied.
@@ -105,7 +116,7 @@ impl FetchQueue {
 impl Drop for FetchQueue {
     fn drop(&mut self) {
         // SAFETY: the reference that `of` took is given back once.
-        unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) }
+        unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) }
     }
 }
 
@@ -118,7 +129,7 @@ unsafe extern "C" fn log_line(_: *const sys::rd_kafka_t, level: c_int, facility:
 
 /// # Safety
 /// `record` is a message that librdkafka handed out and that was not destroyed.
-unsafe fn fetched(record: *mut sys::rd_kafka_message_t) -> Fetched {
+unsafe fn fetched(record: *mut sys::rd_kafka_message_t, passes: fn(Kind) -> bool) -> Fetched {
     // SAFETY: the caller's.
     let seen = unsafe { &*record };
     let partition = u32::try_from(seen.partition).ok().map(Partition);
@@ -129,7 +140,7 @@ unsafe fn fetched(record: *mut sys::rd_kafka_message_t) -> Fetched {
             // SAFETY: the caller's.
             appended: unsafe { appended(record) },
             // SAFETY: the caller's.
-            raw: unsafe { raw(record) },
+            raw: unsafe { raw(record, passes) },
         }),
         (RDKafkaErrorCode::PartitionEOF, Some(partition)) => Fetched::End(partition, Offset(seen.offset)),
         (code, partition) => Fetched::Failed(partition, code),
@@ -145,15 +156,20 @@ unsafe fn appended(record: *const sys::rd_kafka_message_t) -> Timestamp {
     Timestamp(time_ms.saturating_mul(1_000).max(0))
 }
 
-/// A copy of a record, in one piece: nothing of it is librdkafka's.
+/// A copy of a record, in one piece: nothing of it is librdkafka's. Headers are not even looked at where its kind is passed, for to find
+/// them is dear (PITFALLS P34).
 ///
 /// # Safety
 /// As for [`fetched`].
-unsafe fn raw(record: *const sys::rd_kafka_message_t) -> RawRecord {
+unsafe fn raw(record: *const sys::rd_kafka_message_t, passes: fn(Kind) -> bool) -> RawRecord {
     // SAFETY: the caller's; lengths are librdkafka's own, and the slices are copied before anything else happens.
     unsafe {
         let seen = &*record;
-        RawRecord::joined(bytes(seen.key, seen.key_len), headers(record), bytes(seen.payload, seen.len).unwrap_or_default())
+        let value = bytes(seen.payload, seen.len).unwrap_or_default();
+        if codec::kind_of(value).is_some_and(passes) {
+            return RawRecord { value: Bytes::copy_from_slice(&value[..codec::FRAMING_BYTES]), ..RawRecord::default() };
+        }
+        RawRecord::joined(bytes(seen.key, seen.key_len), headers(record), value)
     }
 }
 
