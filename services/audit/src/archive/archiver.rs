@@ -233,6 +233,11 @@ impl Archiver {
             step.read += page.len();
             for record in page {
                 if self.followed(index).open.ends_before(&record, &limits) {
+                    // A page may hold a hundred segments, and each takes a moment to put. What was read of it is read again.
+                    if !goes_on() {
+                        step.more = true;
+                        return Ok(());
+                    }
                     step.written += self.cut(index, std::mem::take(&mut seen))?;
                 }
                 let is_whole = seen.len() as u64 == self.followed(index).open.rows();

@@ -136,6 +136,29 @@ fn what_the_store_did_not_take_is_told_and_put_by_a_later_step() {
 }
 
 #[test]
+fn who_is_asked_to_stop_puts_no_segment_more_of_a_page_that_holds_many_and_they_are_cut_no_otherwise_later() {
+    let house = House::new();
+    for number in 0..60 {
+        house.publish(number..number + 1);
+        house.log.set_now(Timestamp(house.log.now().0 + LIMITS.age_us));
+    }
+    let mut archiver = house.archiver();
+    let asked = AtomicU64::new(0);
+    // Once for the page, and once for each of three segments.
+    let stops_soon = || asked.fetch_add(1, Ordering::Relaxed) < 4;
+    let step = archiver.step(&stops_soon).expect("a step");
+    assert_eq!((step.written, step.more), (3, true));
+    archiver.flush(&ALWAYS, &ALWAYS).expect("the rest is put down");
+    assert!(house.check().whole, "{:?}", house.check().findings);
+    let other = TempDir::new().expect("a folder");
+    let shelf = Arc::new(StoredShelf::in_folder(other.path()).expect("a folder"));
+    let mut never_stopped = Archiver::open(house.log.clone(), shelf.clone(), LIMITS).expect("nothing there");
+    never_stopped.flush(&ALWAYS, &ALWAYS).expect("all is put down");
+    let names = |shelf: &dyn Shelf| shelf.list().expect("it can be listed").segments;
+    assert_eq!(names(&house.shelf()), names(&*shelf));
+}
+
+#[test]
 fn what_is_on_the_log_and_not_decided_yet_is_waited_for_at_the_end() {
     let house = House::new();
     let mut archiver = house.archiver();
