@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use runtime::Shutdown;
 use runtime::beside::Beside;
-use runtime::config::{Config, Layers};
+use runtime::config::{Config, Layers, LogConfig};
 use runtime::decide::{open_log, room_options};
 use runtime::log::{Addressed, Log};
 use runtime::room::{RoomHandle, spawn};
 use tempfile::TempDir;
-use wire::{Event, Partition};
+use wire::{Event, Kind, Partition};
 
 use crate::Failure;
 use crate::watch::Watch;
@@ -33,6 +33,7 @@ pub(crate) struct House {
     end: Shutdown,
     /// Records that each room of this process had passed before this house was opened.
     passed_before: Vec<f64>,
+    facts_before: Vec<f64>,
     _folder: TempDir,
 }
 
@@ -42,11 +43,20 @@ impl House {
     /// Opens a house on an empty log, and waits until every room is ready.
     pub(crate) fn open() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let config = config(folder.path())?;
+        Self::of(config(folder.path())?, folder)
+    }
+
+    /// Opens a house on another log, which nobody has read yet, and waits until every room is ready.
+    pub(crate) fn on(log: LogConfig) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir()?;
+        Self::of(Config { log, ..config(folder.path())? }, folder)
+    }
+
+    fn of(config: Config, folder: TempDir) -> Result<Self, Failure> {
         let log = open_log(&config.log)?;
         let (options, end) = (room_options(&config)?, Shutdown::new());
         let archive = audit::archive::begin(Arc::clone(&log), &config, &end)?;
-        let passed_before = passed();
+        let [passed_before, facts_before] = [|_: &str| true, is_fact].map(passed);
         let one =
             |room: fn(Arc<dyn Log>, runtime::RoomOptions, Shutdown) -> RoomHandle| room(Arc::clone(&log), options.clone(), end.clone());
         let rooms = vec![
@@ -56,7 +66,7 @@ impl House {
             one(spawn::<audit::Audit>),
             one(spawn::<escalation::Escalation>),
         ];
-        let house = Self { log, rooms, archive, end, passed_before, _folder: folder };
+        let house = Self { log, rooms, archive, end, passed_before, facts_before, _folder: folder };
         until(|| house.rooms.iter().all(RoomHandle::ready), "the rooms are not ready")?;
         Ok(house)
     }
@@ -77,10 +87,16 @@ impl House {
             || {
                 let ends = (0..self.log.partitions()).filter_map(|partition| self.log.end(Partition(partition)).ok());
                 let end: f64 = ends.map(|end| end.0 as f64).sum();
-                passed().iter().zip(&self.passed_before).all(|(now, before)| now - before >= end)
+                passed(|_| true).iter().zip(&self.passed_before).all(|(now, before)| now - before >= end)
             },
             "the rooms did not come to the end of the log",
         )
+    }
+
+    /// Facts that every room has passed.
+    pub(crate) fn facts_passed(&self) -> usize {
+        let passed = passed(is_fact).into_iter().zip(&self.facts_before).map(|(now, before)| now - before);
+        passed.fold(f64::INFINITY, f64::min) as usize
     }
 
     /// Ends it in good order.
@@ -93,20 +109,26 @@ impl House {
     }
 }
 
-/// Records that the rooms of this process have passed, as their own counters say.
-fn passed() -> Vec<f64> {
+/// Records of these kinds that the rooms of this process have passed, as their own counters say.
+fn passed(counts: fn(&str) -> bool) -> Vec<f64> {
     let services = ["incident", "rollback", "capacity", "audit", "escalation"];
     let mut passed = vec![0.0; services.len()];
     let families = runtime::metrics::registry().gather();
     for family in families.iter().filter(|family| family.name() == runtime::metrics::EVENTS_CONSUMED) {
         for metric in family.get_metric() {
-            let room = metric.get_label().iter().find(|label| label.name() == "room").map_or("", |label| label.value());
-            if let Some(place) = services.iter().position(|service| *service == room) {
+            let label = |name: &str| metric.get_label().iter().find(|label| label.name() == name).map_or("", |label| label.value());
+            let place = services.iter().position(|service| *service == label("room"));
+            if let Some(place) = place.filter(|_| counts(label("event_type"))) {
                 passed[place] += metric.get_counter().get_value();
             }
         }
     }
     passed
+}
+
+/// Whether a kind is one of those that platforms and people publish, once.
+fn is_fact(name: &str) -> bool {
+    Kind::ALL.iter().any(|kind| kind.name() == name && !kind.is_reeves_own() && !kind.is_broadcast())
 }
 
 fn config(folder: &Path) -> Result<Config, Failure> {

@@ -161,6 +161,9 @@ fn measure(options: &Options, recorded: &Recorded, decoding: &Decoding<'_>) -> R
         bar.inc(1);
     }
     bar.finish_and_clear();
+    if let Some(kafka) = &kafka {
+        kafka.live(&facts, &mut lines)?;
+    }
     if asked(Part::Overload) {
         overload::measure(&mut lines)?;
     }
