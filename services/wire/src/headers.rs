@@ -49,13 +49,13 @@ impl Headers {
         Some(Self(packed.split_to(length)))
     }
 
-    /// What [`Headers::pack`] made, and nothing else.
+    /// Takes what [`Headers::pack`] made, and nothing else.
     pub(crate) fn of_packed(packed: Bytes) -> Self {
         Self(packed)
     }
 
     /// Appends the packed form of one header.
-    pub fn pack(name: &str, value: &[u8], into: &mut Vec<u8>) {
+    pub(crate) fn pack(name: &str, value: &[u8], into: &mut Vec<u8>) {
         match NAMES.iter().position(|known| *known == name) {
             Some(place) => write_varint(into, place + 1),
             None => {

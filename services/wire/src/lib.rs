@@ -1,7 +1,7 @@
 //! What is said: ids, kinds, records, their codec, limits and refusals.
 //!
 //! Every service speaks through this crate and through nothing else. It is the only one that knows Avro
-//! (`codec`), the only one that knows CloudEvents headers (`record`), and it holds the one table of limits.
+//! (`codec`), the only one that knows CloudEvents headers (`record`, `headers`), and it holds the one table of limits.
 
 mod bounded;
 pub mod cloudevents;

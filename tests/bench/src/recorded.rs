@@ -102,6 +102,11 @@ impl Recorded {
     }
 }
 
+/// The same said of another agent by another platform, one of many of this number.
+pub(crate) fn by_another(fact: &Event, nth: usize) -> Event {
+    Event { key: format!("{}-{nth}", fact.key).into(), source: format!("{}-{nth}", fact.source).into(), ..fact.clone() }
+}
+
 /// Everything that lies on a partition.
 pub(crate) fn whole(log: &dyn Log, partition: Partition) -> Result<Vec<StoredRecord>, Failure> {
     let mut records: Vec<StoredRecord> = Vec::new();

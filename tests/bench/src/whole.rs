@@ -9,6 +9,7 @@ use wire::{Event, Kind, Offset, Partition, StoredRecord};
 
 use crate::Failure;
 use crate::house::House;
+use crate::recorded::by_another;
 use crate::table::{Goal, Lines, Sample};
 use crate::watch::Watch;
 use kit::{Teller, facts};
@@ -29,12 +30,7 @@ const WAITS_MAX: usize = 100;
 
 /// Everything that is published in a round of [`throughput`].
 pub(crate) fn copies(facts: &[Event]) -> Vec<Event> {
-    let copy = |fact: &Event, copy: usize| Event {
-        key: format!("{}-{copy}", fact.key).into(),
-        source: format!("{}-{copy}", fact.source).into(),
-        ..fact.clone()
-    };
-    facts.iter().flat_map(|fact| (0..COPIES).map(move |nth| copy(fact, nth))).collect()
+    facts.iter().flat_map(|fact| (0..COPIES).map(move |nth| by_another(fact, nth))).collect()
 }
 
 /// One round of the whole loop, on a log of its own.

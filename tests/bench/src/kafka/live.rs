@@ -15,6 +15,7 @@ use wire::{Event, RawRecord, Timestamp};
 use super::{Kafka, PART, PARTITIONS, bare, new_topic};
 use crate::Failure;
 use crate::house::House;
+use crate::recorded::by_another;
 use crate::table::{Goal, Lines, Sample};
 use crate::watch::Watch;
 
@@ -121,14 +122,8 @@ impl Kafka {
 /// So many records, made of these facts by ever new agents, each dated when it is to be published.
 fn made(facts: &[Event], pace: usize, count: usize, begin: Timestamp) -> Vec<RawRecord> {
     let record = |(nth, fact): (usize, &Event)| {
-        let life = nth / facts.len();
-        let event = Event {
-            key: format!("{}-{life}", fact.key).into(),
-            source: format!("{}-{life}", fact.source).into(),
-            time: Some(Timestamp(begin.0 + (nth * 1_000_000 / pace) as i64)),
-            ..fact.clone()
-        };
-        event.to_raw()
+        let time = Some(Timestamp(begin.0 + (nth * 1_000_000 / pace) as i64));
+        Event { time, ..by_another(fact, nth / facts.len()) }.to_raw()
     };
     facts.iter().cycle().take(count).enumerate().map(record).collect()
 }

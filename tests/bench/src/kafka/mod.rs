@@ -27,6 +27,7 @@ use torture::kafka::{KafkaTopic, PARTITIONS, beside_a_broker};
 use wire::{Event, Kind, Offset, Partition, RawRecord};
 
 use crate::Failure;
+use crate::recorded::by_another;
 use crate::table::{Goal, Lines, Sample};
 use crate::watch::Watch;
 use crate::whole::{ms, percentile};
@@ -63,12 +64,7 @@ impl Kafka {
         let log = KafkaLog::open(kafka.topic.options().clone())?;
         for copy in 0..COPIES {
             for batch in events.chunks(wire::limits::BATCH_EVENTS_MAX) {
-                let another = |event: &Event| Event {
-                    key: format!("{}-{copy}", event.key).into(),
-                    source: format!("{}-{copy}", event.source).into(),
-                    ..event.clone()
-                };
-                log.append(addressed(batch.iter().map(another)))?;
+                log.append(addressed(batch.iter().map(|event| by_another(event, copy))))?;
             }
         }
         kafka.decided()?;
@@ -231,7 +227,11 @@ fn bare(topic: &KafkaTopic) -> Result<usize, Failure> {
             None => {}
         }
     }
-    if bytes == 0 { Err(Failure("there was nothing to read".to_owned())) } else { Ok(records) }
+    match bytes {
+        0 => Err(Failure("there was nothing to read".to_owned())),
+        _ if ended < PARTITIONS => Err(Failure("the loop did not come to the end of the topic".to_owned())),
+        _ => Ok(records),
+    }
 }
 
 /// The two rooms between a harm and its order.
