@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use machine::mutants::{Mutant, broken};
 use machine::{Decision, Fold, Machine, Unreadable};
-use wire::{Offset, Partition, Record, RecordId, StoredRecord, Timestamp};
+use wire::{Names, Offset, Partition, Record, RecordId, StoredRecord, Timestamp};
 
 use crate::check;
 use crate::facts::{Counts, Fact, RecordUnreadable, RecordsFolded};
@@ -33,6 +33,7 @@ pub struct Topic {
 pub struct Driver<M: Machine> {
     topic: Topic,
     fold: Fold<M>,
+    names: Names,
     /// Records handed out and not yet folded; at most one poll's worth.
     pending: VecDeque<StoredRecord>,
     /// The position once `pending` is folded: markers and aborted records behind its last record count.
@@ -95,6 +96,7 @@ impl<M: Machine> Driver<M> {
             now: topic.settled(&fold),
             topic,
             fold,
+            names: Names::default(),
             pending: VecDeque::new(),
             after: position,
             asking: Asking::From(end),
@@ -273,7 +275,7 @@ impl<M: Machine> Driver<M> {
         if kind.is_some_and(|kind| !Fold::<M>::reads(kind)) {
             return self.fold.skip(stored.offset, stored.appended);
         }
-        match Record::read_placed(stored, self.topic.partitions) {
+        match Record::read_placed_among(stored, self.topic.partitions, &mut self.names) {
             Ok(record) => self.fold_readable(&record),
             Err(refusal) if refusal.blames_the_record() => {
                 self.fold.refuse(&Unreadable { topic: &self.topic.name, stored, refusal: &refusal });

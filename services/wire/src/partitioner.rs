@@ -9,7 +9,8 @@ pub fn partition_of(key: &[u8], partitions: u32) -> Partition {
     Partition((murmur2(key) & 0x7fff_ffff) % partitions.max(1))
 }
 
-fn murmur2(data: &[u8]) -> u32 {
+/// The hash of a key.
+pub(crate) fn murmur2(data: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     const SEED: u32 = 0x9747_b28c;
     let mut hash = SEED ^ data.len() as u32;

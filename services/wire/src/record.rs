@@ -12,6 +12,7 @@ use crate::headers::Headers;
 use crate::ids::{AgentId, Offset, Partition, RecordId, SessionId, Source, Timestamp};
 use crate::kinds::{Body, Kind};
 use crate::limits;
+use crate::names::Names;
 use crate::partitioner::partition_of;
 use crate::refusal::Refusal;
 
@@ -114,16 +115,20 @@ impl Event {
     /// # Errors
     /// The first thing that is wrong with it. An unknown kind is [`Refusal::UnknownKind`]; it is no fault of the record.
     pub fn from_raw(raw: &RawRecord) -> Result<Self, Refusal> {
+        Self::from_raw_among(raw, &mut Names::forgotten())
+    }
+
+    fn from_raw_among(raw: &RawRecord, names: &mut Names) -> Result<Self, Refusal> {
         limits::check_size("value", limits::VALUE_BYTES_MAX, raw.value.len())?;
         let body = codec::decode(&raw.value)?;
         let key = raw.key.as_deref().ok_or_else(|| missing("key"))?;
         let attributes = Attributes::read(raw)?;
         let event = Self {
-            key: utf8("key", key)?.into(),
-            source: attributes.source.ok_or_else(|| missing("ce_source"))?.into(),
+            key: names.take(utf8("key", key)?),
+            source: names.take(attributes.source.ok_or_else(|| missing("ce_source"))?),
             id: attributes.id.ok_or_else(|| missing("ce_id"))?.into(),
             time: attributes.time,
-            subject: attributes.subject.map(Into::into),
+            subject: attributes.subject.map(|subject| names.take(subject)),
             causation: attributes.causation.map(Into::into),
             hops: attributes.hops.unwrap_or(0),
             tenant: attributes.tenant.map(Into::into),
@@ -175,7 +180,15 @@ impl Record {
     /// # Errors
     /// As [`Event::from_raw`], and [`Refusal::WrongPartition`].
     pub fn read_placed(stored: &StoredRecord, partitions: u32) -> Result<Self, Refusal> {
-        let event = Event::from_raw(&stored.raw)?;
+        Self::read_placed_among(stored, partitions, &mut Names::forgotten())
+    }
+
+    /// The same for a reader of many records, who keeps the names that they repeat.
+    ///
+    /// # Errors
+    /// As [`Record::read_placed`].
+    pub fn read_placed_among(stored: &StoredRecord, partitions: u32, names: &mut Names) -> Result<Self, Refusal> {
+        let event = Event::from_raw_among(&stored.raw, names)?;
         let kind = event.body.kind();
         if !kind.is_decision() && !kind.is_broadcast() {
             let expected = event.partition(partitions);

@@ -4,7 +4,7 @@
 //! Every mutant follows from `SEED` and its number. A mutant that fails is told with both.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use wire::cloudevents::{self, Door};
 use wire::partitioner::partition_of;
-use wire::{Event, Kind, Offset, Partition, RawRecord, Record, StoredRecord, Timestamp, codec, limits};
+use wire::{Event, Kind, Names, Offset, Partition, RawRecord, Record, StoredRecord, Timestamp, codec, limits};
 
 use crate::sample;
 
@@ -35,6 +35,8 @@ struct Measured;
 
 thread_local! {
     static LARGEST: Cell<usize> = const { Cell::new(0) };
+    /// Those of every record that was read before: who keeps them reads the same.
+    static NAMES: RefCell<Names> = RefCell::default();
 }
 
 #[test]
@@ -166,7 +168,9 @@ fn an_event_that_is_well_is_checked_without_an_allocation() {
 
 /// Reads a record as a room would, and as the gateway would take it; the code of the refusal, if it is refused.
 fn judged(stored: &StoredRecord) -> Option<&'static str> {
-    let refusal = match Record::read_placed(stored, PARTITIONS) {
+    let read = Record::read_placed(stored, PARTITIONS);
+    NAMES.with_borrow_mut(|names| assert_eq!(Record::read_placed_among(stored, PARTITIONS, names), read));
+    let refusal = match read {
         Ok(record) => {
             assert_eq!(limits::check(&record), []);
             assert_eq!(codec::decode(&codec::encode(&record.body)).as_ref(), Ok(&record.body));
