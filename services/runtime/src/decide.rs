@@ -146,6 +146,7 @@ pub fn room_options(config: &Config) -> Result<RoomOptions, StartError> {
         snapshots: Some(Arc::new(snapshots)),
         snapshot_every_records: config.snapshots.every_records,
         snapshot_every_us: i64::try_from(config.snapshots.every.as_micros()).unwrap_or(i64::MAX),
+        ..RoomOptions::default()
     })
 }
 

@@ -3,6 +3,7 @@
 //! It is synchronous and has no thread, clock or randomness of its own: production steps it from a thread
 //! ([`crate::room`]), the simulator steps it by hand, and both run the same lines.
 
+mod error;
 mod held;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,15 +12,14 @@ use std::sync::Arc;
 use machine::mutants::{Mutant, broken};
 use machine::{Decision, Fold, Machine, Standing};
 use serde::Serialize;
-use thiserror::Error;
 use wire::partitioner::partition_of;
 use wire::{AgentId, Event, Offset, Partition, Timestamp};
 
+pub use self::error::PumpError;
 pub use self::held::PartitionStatus;
 use self::held::{Held, Restoring};
 use crate::check;
 use crate::driver::{Driver, Topic};
-use crate::errors::{Code, Coded};
 use crate::facts::{DecisionPublished, Fact, LagMeasured, PartitionMoved, TransactionEnded};
 use crate::laws::Law;
 use crate::log::{Addressed, CommitError, Consumer, Log, LogError, Polled, Producer, Transaction};
@@ -29,6 +29,9 @@ use crate::snapshots::{self, SnapshotStore};
 pub const DECISIONS_PER_TRANSACTION_MAX: usize = 500;
 /// Records of one poll, and records folded in one step and partition.
 pub const RECORDS_PER_POLL_MAX: usize = 500;
+/// How long decisions may wait for others while a room has more to fold, as a rule: a transaction takes a broker some 2 ms, and
+/// one for each of the few decisions of a poll would make a room that is behind four times as slow (PITFALLS, commit rule).
+pub const DECISIONS_WAIT_US: i64 = 50_000;
 /// With nothing owed, offsets are committed at most once in this much of the log's time.
 pub const OFFSETS_EVERY_US: i64 = 500_000;
 
@@ -37,6 +40,9 @@ pub const OFFSETS_EVERY_US: i64 = 500_000;
 pub struct PumpOptions {
     /// Stable number of this instance among those of its room: part of its transactional id.
     pub ordinal: u32,
+    /// Microseconds of the log's time since the last transaction within which decisions wait for others while there is more
+    /// to fold. Who is at the log's end waits for nobody.
+    pub decisions_wait_us: i64,
     /// Where snapshots are kept; absent: none are taken, and every restore folds from the start.
     pub snapshots: Option<Arc<dyn SnapshotStore>>,
     /// Records folded after which a snapshot is due.
@@ -56,7 +62,10 @@ pub struct Pump<M: Machine> {
     /// Assigned, and waiting until no transaction is pending on their offsets. With the time of the assignment.
     arriving: BTreeMap<Partition, Timestamp>,
     held: BTreeMap<Partition, Held<M>>,
+    /// When the last transaction was committed.
     offsets_at: Timestamp,
+    /// Whether more was owed than one transaction takes: what is left waits for nothing.
+    owes_more: bool,
     /// Decisions published by this process: what [`Mutant::CountedIds`] counts.
     published: u64,
 }
@@ -68,39 +77,14 @@ pub struct Step {
     pub folded: usize,
     /// Decisions committed.
     pub published: usize,
+    /// Whatever is owed waits for what is folded next.
+    pub waits: bool,
     /// Nothing happened, and nothing will before the log changes or `next_due` comes.
     pub idle: bool,
     /// When something falls due if no record arrives before.
     pub next_due: Option<Timestamp>,
     /// Whether this member knows its partitions and each has been at the log's end since it was assigned.
     pub restored: bool,
-}
-
-/// What can go wrong in a step. The pump is in order after each of them: whether to step again is told by
-/// [`Coded::fate`].
-#[derive(Debug, Error)]
-pub enum PumpError {
-    /// The group cannot be joined.
-    #[error("joining the consumer group failed")]
-    Join(#[source] LogError),
-    /// The log cannot be read.
-    #[error("reading the log failed")]
-    Poll(#[source] LogError),
-    /// A partition cannot be restored.
-    #[error("restoring partition {partition} failed")]
-    Restore {
-        /// The partition.
-        partition: Partition,
-        /// Why.
-        #[source]
-        source: LogError,
-    },
-    /// No producer can be had.
-    #[error("registering the producer failed")]
-    Producer(#[source] LogError),
-    /// A transaction did not end in a successful commit. What it held is still owed.
-    #[error("a transaction failed")]
-    Commit(#[source] CommitError),
 }
 
 /// How a pump stands, for people and for `/readyz`.
@@ -119,7 +103,13 @@ pub struct PumpStatus {
 impl Default for PumpOptions {
     /// Without snapshots.
     fn default() -> Self {
-        Self { ordinal: 0, snapshots: None, snapshot_every_records: 50_000, snapshot_every_us: 15 * 60 * 1_000_000 }
+        Self {
+            ordinal: 0,
+            decisions_wait_us: DECISIONS_WAIT_US,
+            snapshots: None,
+            snapshot_every_records: 50_000,
+            snapshot_every_us: 15 * 60 * 1_000_000,
+        }
     }
 }
 
@@ -136,6 +126,7 @@ impl<M: Machine> Pump<M> {
             arriving: BTreeMap::new(),
             held: BTreeMap::new(),
             offsets_at: Timestamp::MIN,
+            owes_more: false,
             published: 0,
         }
     }
@@ -152,7 +143,8 @@ impl<M: Machine> Pump<M> {
     /// - *restore* tries every partition that waits, without waiting itself.
     /// - *fold* gives every partition the same bound, so that none with a backlog keeps another from its share.
     /// - *publish* comes last and asks every partition for an equal share of one transaction: what did not fit is owed
-    ///   still, and asked for in the next step.
+    ///   still, and asked for in the next step. Shortly after a transaction, a step that folded something asks for nothing: the
+    ///   next one finds more to fold, whose decisions go out with these, or nothing, and asks.
     /// - *snapshots* are taken only in a step that did nothing else, or when they are overdue twice.
     ///
     /// # Errors
@@ -164,11 +156,12 @@ impl<M: Machine> Pump<M> {
         let arrived = self.restore()?;
         let folded = self.fold();
         recovered?;
-        let published = self.publish()?;
+        let waits = self.waits_for_more(folded);
+        let published = if waits { 0 } else { self.publish()? };
         let quiet = !polled && !arrived && folded == 0 && published == 0;
         let snapshot = self.snapshot_due(quiet);
         let idle = quiet && !snapshot && !self.held.values().any(|held| held.driver.has_pending());
-        Ok(Step { folded, published, idle, next_due: self.next_due(), restored: self.restored() })
+        Ok(Step { folded, published, waits, idle, next_due: self.next_due(), restored: self.restored() })
     }
 
     /// Commits what was folded and hands every state to the snapshots: the last thing before a room ends.
@@ -365,6 +358,14 @@ impl<M: Machine> Pump<M> {
         folded
     }
 
+    /// Whether what is owed may wait for what is folded next: some was folded, so that more may be there; the last transaction
+    /// took all that was owed, and is so young that another would cost more than the wait. A fold that stopped to be asked
+    /// folds nothing in the next step, and is asked then.
+    fn waits_for_more(&self, folded: usize) -> bool {
+        let since_us = self.log.now().since_us(self.offsets_at);
+        folded > 0 && !self.owes_more && (0..self.options.decisions_wait_us).contains(&since_us)
+    }
+
     /// Asks every partition what it owes and commits it, or the offsets alone when it is time for that.
     fn publish(&mut self) -> Result<usize, PumpError> {
         if self.producer.is_none() || !self.may_commit() {
@@ -382,10 +383,13 @@ impl<M: Machine> Pump<M> {
         let share = (DECISIONS_PER_TRANSACTION_MAX / self.held.len().max(1)).max(1);
         let consumer = self.consumer.as_mut().expect("a step joins before it publishes");
         let mut owed = Vec::new();
+        self.owes_more = false;
         for (partition, held) in &mut self.held {
             if held.driver.may_owe(clock) {
                 let extent = consumer.recent_extent(*partition).map_err(PumpError::Poll)?;
-                owed.extend(held.driver.ask(extent, share).into_iter().map(|decision| (*partition, decision)));
+                let decisions = held.driver.ask(extent, share);
+                self.owes_more |= decisions.len() == share;
+                owed.extend(decisions.into_iter().map(|decision| (*partition, decision)));
             }
         }
         Ok(owed)
@@ -447,7 +451,7 @@ impl<M: Machine> Pump<M> {
     /// dropped there, and restored when it is assigned some again. Until then they are suspended and publish nothing.
     /// Joining anew from here would take the place of whoever has rightly taken ours.
     fn lost(&mut self, owed: &[(Partition, Decision)], error: &CommitError) {
-        let (outcome, reason) = (outcome_of(error), error.to_string());
+        let (outcome, reason) = (error::outcome_of(error), error.to_string());
         TransactionEnded { room: M::SERVICE, outcome, decisions: owed.len(), reason: Some(&reason) }.emit();
         self.producer = None;
         for (partition, decision) in owed {
@@ -523,28 +527,8 @@ impl<M: Machine> Pump<M> {
     }
 }
 
-// === impl PumpError ===
-
-impl Coded for PumpError {
-    fn code(&self) -> Code {
-        match self {
-            Self::Join(source) | Self::Poll(source) | Self::Restore { source, .. } | Self::Producer(source) => source.code(),
-            Self::Commit(source) => source.code(),
-        }
-    }
-}
-
 /// Rule 4: a decision goes to the partition that owed it, whatever its key would choose.
 fn address(partition: Partition, event: &Event) -> Addressed {
     let partition = if broken(Mutant::WrongPartition) { Partition(0) } else { partition };
     Addressed { partition, record: event.to_raw() }
-}
-
-fn outcome_of(error: &CommitError) -> &'static str {
-    match error {
-        CommitError::Fenced { .. } => "fenced",
-        CommitError::Aborted { .. } => "aborted",
-        CommitError::Unknown { .. } => "unknown",
-        CommitError::NoMembership => "refused",
-    }
 }

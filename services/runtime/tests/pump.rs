@@ -9,7 +9,7 @@ use desk::{Desk, SILENCE_S, World, agent, fact, harm, settle};
 use machine::Fold;
 use runtime::log::memory::{CommitFault, FaultPlan};
 use runtime::log::{Addressed, Log};
-use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions};
+use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions, Step};
 use wire::{Event, Headers, Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
 
 const ID: &str = "reeve.desk.0";
@@ -222,6 +222,38 @@ fn more_debts_than_a_transaction_takes_are_published_in_order_in_several() {
     assert!(published.iter().all(|count| *count <= DECISIONS_PER_TRANSACTION_MAX), "{published:?}");
     settle(&mut pump);
     assert_once(&world, sessions, "all of them");
+}
+
+#[test]
+fn shortly_after_a_transaction_decisions_go_out_with_those_of_the_next_records_and_else_at_once() {
+    let mut world = World::new(2);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    let mut published = |world: &mut World, at_s| -> Vec<usize> {
+        // Each poll hands out records of one partition.
+        (0..2).for_each(|partition| world.harm(at_s, partition));
+        let steps: Vec<Step> = std::iter::repeat_with(|| pump.step().expect("calm weather")).take_while(|step| !step.idle).collect();
+        assert!(steps.iter().all(|step| !step.waits || step.published == 0), "{steps:?}");
+        steps.iter().map(|step| step.published).filter(|count| *count > 0).collect()
+    };
+    assert_eq!(published(&mut world, 1), [1, 1], "the first waits for nobody, and the second is no longer beside it");
+    assert_eq!(published(&mut world, 1), [2], "both wait for each other");
+    assert_eq!(published(&mut world, 2), [1, 1], "a second later the first waits for nobody");
+    assert_once(&world, 6, "all of them");
+}
+
+#[test]
+fn what_a_transaction_has_no_room_for_waits_for_nothing_further() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    let harms = 2 * DECISIONS_PER_TRANSACTION_MAX;
+    (0..harms).for_each(|_| world.harm(0, 0));
+    let steps: Vec<Step> = std::iter::repeat_with(|| pump.step().expect("calm weather")).take_while(|step| !step.idle).collect();
+    let told: Vec<&Step> = steps.iter().skip_while(|step| step.published == 0).take_while(|step| step.published > 0).collect();
+    assert_eq!(told.iter().map(|step| step.published).sum::<usize>(), harms, "one transaction after the other: {steps:?}");
+    assert!(told.iter().any(|step| step.folded > 0), "what came home meanwhile was no reason to wait: {steps:?}");
+    assert_once(&world, harms, "all of them");
 }
 
 #[test]

@@ -28,10 +28,12 @@ pub(crate) const PARTITIONS: u32 = 2;
 const ROUNDS_MAX: usize = 600;
 /// Records folded after which a simulated room takes a snapshot: few, so that many are cut.
 const SNAPSHOT_EVERY_RECORDS: u64 = 40;
+/// For so long after a transaction its decisions wait for more, if there is more: longer than elsewhere, so that they often do.
+const DECISIONS_WAIT_US: i64 = 5_000_000;
 /// A room that was down so long was down for hours.
 const DOWN_S_MIN: i64 = 3_600;
 /// What the world itself does, beside the log's own faults.
-const FAULTS: [&str; 11] = [
+const FAULTS: [&str; 12] = [
     "crashed",
     "slept",
     "joined",
@@ -43,6 +45,7 @@ const FAULTS: [&str; 11] = [
     "room_down_for_hours",
     "upgraded",
     "decided_side_by_side",
+    "decisions_waited",
 ];
 
 /// What is left of a schedule that was lived through.
@@ -288,6 +291,9 @@ impl World {
         match turned {
             Turned::Stepped(step) => {
                 self.count_decided(seat, step.published);
+                if step.waits && step.next_due == Some(Timestamp::MIN) {
+                    self.strike("decisions_waited");
+                }
                 Some(step)
             }
             Turned::Failed(_) => {
@@ -332,6 +338,7 @@ impl World {
         let options = PumpOptions {
             snapshots: Some(Arc::clone(&self.snapshots) as _),
             snapshot_every_records: SNAPSHOT_EVERY_RECORDS,
+            decisions_wait_us: DECISIONS_WAIT_US,
             ..PumpOptions::default()
         };
         self.seats[seat].start(seat, Arc::clone(&self.log) as _, options);
