@@ -133,7 +133,7 @@ fn measure(options: &Options, recorded: &Recorded, decoding: &Decoding<'_>) -> R
     let copies = whole::copies(&facts);
     let folder = tempfile::tempdir()?;
     let log = if asked(Part::Audit) { Some(on_disk(recorded, folder.path())?) } else { None };
-    let kafka = if options.only.contains(&Part::Kafka) { Some(kafka::Kafka::begin(&copies)?) } else { None };
+    let kafka = if options.only.contains(&Part::Kafka) { Some(kafka::Kafka::begin(&facts, &copies)?) } else { None };
     let bar = bar(u64::from(options.rounds));
     for round in 0..options.rounds {
         if asked(Part::Rooms) {
@@ -156,12 +156,13 @@ fn measure(options: &Options, recorded: &Recorded, decoding: &Decoding<'_>) -> R
             archive::round(log, &mut lines)?;
         }
         if let Some(kafka) = &kafka {
-            kafka.round(&mut lines)?;
+            kafka.round(&copies, &mut lines)?;
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
     if let Some(kafka) = &kafka {
+        kafka.steady(&mut lines)?;
         kafka.live(&facts, &mut lines)?;
     }
     if asked(Part::Overload) {

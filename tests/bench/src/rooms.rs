@@ -169,7 +169,7 @@ fn lived<M: Machine>(sessions: &[Vec<&Event>]) -> Lived {
 }
 
 /// The facts of the log by session, those that are not too long.
-fn sessions(facts: &[Event]) -> Vec<Vec<&Event>> {
+pub(crate) fn sessions(facts: &[Event]) -> Vec<Vec<&Event>> {
     let mut by_session = std::collections::BTreeMap::<_, Vec<&Event>>::new();
     for fact in facts.iter().filter(|fact| fact.subject.is_some()) {
         by_session.entry((&fact.key, &fact.subject)).or_default().push(fact);
