@@ -1,6 +1,11 @@
 //! Members of a group: when they are ones, by which rule they share, and one who would share by another rule than the others.
 
 use kit::{Teller, facts};
+use rdkafka::TopicPartitionList;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::topic_partition_list::Offset as At;
 use runtime::log::contract::PARTITIONS;
 use runtime::log::contract::fixtures::{Member, join, restore, share, until};
 use runtime::log::kafka::{Assignment, GroupProtocol, KafkaLog, KafkaOptions};
@@ -49,6 +54,52 @@ fn of_a_record_whose_kind_is_passed_a_member_is_told_place_date_and_kind_and_of_
     let framing = codec::framing_of(Kind::VersionDeployed).to_vec();
     assert_eq!(read[0].raw, RawRecord { value: framing.into(), ..RawRecord::default() });
     assert_eq!((&read[1].raw, &read[2].raw), (&said[1], &unreadable));
+}
+
+#[test]
+fn a_member_whose_next_records_were_removed_is_told_from_where_on_and_where_the_log_begins() {
+    if !super::is_there() {
+        return;
+    }
+    // It fetches a record at a time, and no further one before this one was taken.
+    let little = ["queued.max.messages.kbytes", "queued.min.messages", "max.partition.fetch.bytes"];
+    let settings = little.map(|name| (name.to_owned(), "1".to_owned())).into();
+    let options = KafkaOptions { settings, ..OnKafka::new().options };
+    let log = until("the topic cannot be opened", || KafkaLog::open(options.clone()).ok());
+    let record = || RawRecord { value: vec![7; 4_096].into(), ..RawRecord::default() };
+    for _ in 0..20 {
+        log.append(vec![Addressed { partition: Partition(0), record: record() }]).expect("the broker is there");
+    }
+    let mut member = log.consumer("g", "first").expect("the broker is there");
+    restore(&mut *member);
+    let mut read = until("nothing was read", || match member.poll(1) {
+        Ok(Polled::Records(Partition(0), _, next)) => Some(next),
+        _ => None,
+    });
+    remove_before(&options, 0, 19);
+    let gone = until("nothing was told", || match member.poll(1) {
+        Ok(Polled::Records(Partition(0), _, next)) => {
+            read = next;
+            None
+        }
+        told => told.err(),
+    });
+    // What was fetched before is handed out yet.
+    while let Ok(Polled::Records(Partition(0), _, next)) = member.poll(1) {
+        read = next;
+    }
+    assert_eq!(gone, LogError::OffsetGone { partition: Partition(0), start: Offset(19), asked: read });
+}
+
+/// As retention does it.
+fn remove_before(options: &KafkaOptions, partition: i32, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &options.brokers).create().expect("a client");
+    let mut places = TopicPartitionList::new();
+    places.add_partition_offset(&options.topic, partition, At::Offset(offset)).expect("a place");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let removed = runtime.block_on(admin.delete_records(&places, &AdminOptions::new())).expect("the broker answers");
+    removed.elements().iter().for_each(|place| place.error().expect("it was removed"));
 }
 
 /// Members of a group, one more than there are partitions: one of them has nothing to do.

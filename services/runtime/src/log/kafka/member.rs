@@ -80,9 +80,16 @@ pub(super) struct News {
 /// What was fetched and not yet handed out, per partition in order.
 #[derive(Default)]
 struct Ahead {
-    partitions: BTreeMap<Partition, VecDeque<Piece>>,
+    partitions: BTreeMap<Partition, Fetching>,
     /// The partition that was served last: the next one goes first, so that none starves.
     served: Partition,
+}
+
+/// One partition.
+struct Fetching {
+    pieces: VecDeque<Piece>,
+    /// The offset after the last piece: what is fetched next.
+    next: Offset,
 }
 
 enum Piece {
@@ -185,8 +192,9 @@ impl Reader {
                 Fetched::Record(record) => self.ahead.take(record.partition, Piece::Record(record)),
                 Fetched::End(partition, offset) => self.ahead.take(partition, Piece::End(offset)),
                 Fetched::Failed(Some(partition), RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                    let Some(asked) = self.ahead.partitions.get(&partition).map(|fetching| fetching.next) else { continue };
                     let start = self.inner.extent(partition)?.start;
-                    return Err(LogError::OffsetGone { partition, start, asked: Offset(0) });
+                    return Err(LogError::OffsetGone { partition, start, asked });
                 }
                 Fetched::Failed(..) => {}
             }
@@ -236,7 +244,7 @@ impl Consumer for Reader {
             self.reader.incremental_unassign(&self.place(partition, At::Invalid)?).map_err(unavailable)?;
         }
         self.reader.incremental_assign(&self.place(partition, At::Offset(to.0))?).map_err(unavailable)?;
-        self.ahead.partitions.insert(partition, VecDeque::new());
+        self.ahead.begin(partition, to);
         self.starts.insert(partition, extent.start);
         Ok(())
     }
@@ -351,13 +359,22 @@ impl ConsumerContext for News {
 
 impl Ahead {
     fn len(&self) -> usize {
-        self.partitions.values().map(VecDeque::len).sum()
+        self.partitions.values().map(|fetching| fetching.pieces.len()).sum()
+    }
+
+    /// A partition is fetched from here on.
+    fn begin(&mut self, partition: Partition, next: Offset) {
+        self.partitions.insert(partition, Fetching { pieces: VecDeque::new(), next });
     }
 
     fn take(&mut self, partition: Partition, piece: Piece) {
         // What was fetched before the reader let go of a partition is nobody's.
-        if let Some(pieces) = self.partitions.get_mut(&partition) {
-            pieces.push_back(piece);
+        if let Some(fetching) = self.partitions.get_mut(&partition) {
+            fetching.next = match &piece {
+                Piece::Record(record) => record.offset.next(),
+                Piece::End(offset) => *offset,
+            };
+            fetching.pieces.push_back(piece);
         }
     }
 
@@ -371,11 +388,11 @@ impl Ahead {
     fn next(&mut self, max: usize, ready: impl Fn(&mut StoredRecord) -> Result<(), LogError>) -> Result<Polled, LogError> {
         let after = self.partitions.range((Bound::Excluded(self.served), Bound::Unbounded));
         let all = after.chain(self.partitions.range(..=self.served));
-        let Some(partition) = all.filter(|(_, pieces)| !pieces.is_empty()).map(|(partition, _)| *partition).next() else {
+        let Some(partition) = all.filter(|(_, fetching)| !fetching.pieces.is_empty()).map(|(partition, _)| *partition).next() else {
             return Ok(Polled::Nothing);
         };
         self.served = partition;
-        let pieces = self.partitions.get_mut(&partition).expect("it was just found");
+        let pieces = &mut self.partitions.get_mut(&partition).expect("it was just found").pieces;
         let (mut records, mut next) = (Vec::new(), None);
         while records.len() < max {
             match pieces.pop_front() {
@@ -418,7 +435,7 @@ mod tests {
     fn a_record_that_is_not_ready_holds_its_partition_and_no_other_and_nothing_of_it_is_lost() {
         let mut ahead = Ahead::default();
         for partition in [0, 1].map(Partition) {
-            ahead.partitions.insert(partition, VecDeque::new());
+            ahead.begin(partition, Offset(0));
             for offset in (0..4).map(Offset) {
                 let record = StoredRecord { partition, offset, appended: Timestamp(0), raw: RawRecord::default() };
                 ahead.take(partition, Piece::Record(record));

@@ -241,7 +241,7 @@ impl KafkaOptions {
         match self.group_protocol {
             GroupProtocol::Classic => {
                 config.set("session.timeout.ms", millis(SESSION_TIMEOUT));
-                config.set("heartbeat.interval.ms", "2000");
+                self.unless_told(&mut config, "heartbeat.interval.ms", "2000");
                 config.set("partition.assignment.strategy", self.assignment.name());
             }
             GroupProtocol::Consumer => drop(config.set("group.protocol", "consumer")),
@@ -255,10 +255,11 @@ impl KafkaOptions {
     pub(super) fn reader(&self, group: &str, member: &str) -> ClientConfig {
         let mut config = self.consumer(group, member);
         config.set("enable.partition.eof", "true");
-        config.set("fetch.wait.max.ms", "100");
+        self.unless_told(&mut config, "fetch.wait.max.ms", "100");
         // Without these, a queue that was full or a leader that moved is looked at again after half a second or one (P21).
-        config.set("fetch.queue.backoff.ms", "20").set("fetch.error.backoff.ms", "50");
-        config.set("queued.max.messages.kbytes", "65536");
+        self.unless_told(&mut config, "fetch.queue.backoff.ms", "20");
+        self.unless_told(&mut config, "fetch.error.backoff.ms", "50");
+        self.unless_told(&mut config, "queued.max.messages.kbytes", "65536");
         config
     }
 
@@ -306,9 +307,14 @@ impl KafkaOptions {
         config
     }
 
+    /// A setting that Reeve does not own is what it takes for good, and whoever sets up another value gets that.
+    fn unless_told(&self, config: &mut ClientConfig, name: &'static str, otherwise: &str) {
+        config.set(name, self.settings.get(name).map_or(otherwise, String::as_str));
+    }
+
     /// It measures itself, as often as was asked for.
     fn measures(&self, config: &mut ClientConfig) {
-        config.set(INTERVAL, self.settings.get(INTERVAL).map_or(INTERVAL_MS, String::as_str));
+        self.unless_told(config, INTERVAL, INTERVAL_MS);
     }
 }
 
@@ -360,6 +366,23 @@ mod tests {
         assert_eq!(options.member("g", "m").get("partition.assignment.strategy"), Some("range"));
         let faults = KafkaOptions { group_protocol: GroupProtocol::Consumer, ..options }.faults().join("; ");
         assert!(faults.contains("`kafka.assignment`") && faults.contains("`kafka.group_protocol=classic`"), "{faults}");
+    }
+
+    #[test]
+    fn what_reeve_does_not_own_is_for_every_client_that_reads_or_writes_as_it_was_passed_through() {
+        let clients = |options: &KafkaOptions| [options.reader("g", "m"), options.transactional("t"), options.appender()];
+        let options = KafkaOptions::new("broker:9092", "agent-events");
+        let mut passed = 0;
+        for (nth, client) in clients(&options).iter().enumerate() {
+            for (name, value) in client.config_map().iter().filter(|(name, _)| OWNED.iter().all(|owned| owned.name != **name)) {
+                let other = format!("{value}1");
+                let mut options = options.clone();
+                options.settings.insert((*name).to_owned(), other.clone());
+                assert_eq!(clients(&options)[nth].get(name), Some(&*other), "{name}");
+                passed += 1;
+            }
+        }
+        assert!(passed > 0, "Reeve sets something that it does not own");
     }
 
     #[test]
