@@ -25,6 +25,8 @@ const PACES: [usize; 12] = [5_000, 10_000, 15_000, 20_000, 25_000, 30_000, 40_00
 const TRIAL: Duration = Duration::from_secs(20);
 /// How long the last one that was held has to be held in the end.
 const HOLD: Duration = Duration::from_secs(60);
+/// How often a pace is tried before it counts as one that is not held.
+const TRIES: usize = 2;
 /// No fact may wait longer for any room.
 const LAG_MAX: Duration = Duration::from_secs(1);
 /// Consumers that only read what the house read.
@@ -52,7 +54,7 @@ impl Kafka {
     pub(crate) fn live(&self, facts: &[Event], lines: &mut Lines) -> Result<(), Failure> {
         let mut held = None;
         for pace in PACES {
-            if self.trial(&new_topic()?, facts, pace, TRIAL)?.lag > LAG_MAX {
+            if self.held(facts, pace, TRIAL)?.is_none() {
                 break;
             }
             held = Some(pace);
@@ -60,9 +62,7 @@ impl Kafka {
         // What was held for a while is not held for long, maybe.
         let slower = PACES.into_iter().rev().filter(|pace| held.is_some_and(|held| *pace <= held));
         for pace in slower {
-            let topic = new_topic()?;
-            let trial = self.trial(&topic, facts, pace, HOLD)?;
-            if trial.lag <= LAG_MAX {
+            if let Some((topic, trial)) = self.held(facts, pace, HOLD)? {
                 let (pace, read) = (pace as f64, self.only_read(&topic)?);
                 let sample = |value| Sample { cpu_s: trial.cpu_s, value };
                 let what = "five services, archive, broker and platform, no fact later than 1 s";
@@ -76,6 +76,18 @@ impl Kafka {
             }
         }
         Err(Failure(format!("the house did not even keep up with {} facts per second", PACES[0])))
+    }
+
+    /// A trial in which a pace was held, and its topic. One that failed is made once more: what else a machine does may have failed it.
+    fn held(&self, facts: &[Event], pace: usize, length: Duration) -> Result<Option<(KafkaTopic, Trial)>, Failure> {
+        for _ in 0..TRIES {
+            let topic = new_topic()?;
+            let trial = self.trial(&topic, facts, pace, length)?;
+            if trial.lag <= LAG_MAX {
+                return Ok(Some((topic, trial)));
+            }
+        }
+        Ok(None)
     }
 
     /// A house of its own on a topic of its own that hears so many facts per second for so long.
