@@ -243,6 +243,20 @@ fn shortly_after_a_transaction_decisions_go_out_with_those_of_the_next_records_a
 }
 
 #[test]
+fn what_is_owed_and_waits_is_told_as_due_now() {
+    let mut world = World::new(1);
+    let mut pump = world.pump();
+    settle(&mut pump);
+    world.harm(1, 0);
+    settle(&mut pump);
+    let (now, due) = (Timestamp(0).plus_s(1), |pump: &mut Pump<_>| pump.status().partitions[0].next_due);
+    assert!(due(&mut pump).is_none_or(|due| due > now), "nothing is owed: {:?}", due(&mut pump));
+    world.harm(1, 0);
+    assert!(pump.step().expect("calm weather").waits);
+    assert_eq!(due(&mut pump), Some(now));
+}
+
+#[test]
 fn what_a_transaction_has_no_room_for_waits_for_nothing_further() {
     let mut world = World::new(1);
     let mut pump = world.pump();

@@ -50,7 +50,7 @@ pub struct PartitionStatus {
     pub now: Timestamp,
     /// Decisions published and not yet folded.
     pub in_flight: usize,
-    /// When something falls due.
+    /// When something falls due: for what is owed already, now.
     pub next_due: Option<Timestamp>,
     /// Whether it has been at the log's end since it was assigned.
     pub restored: bool,
@@ -113,7 +113,7 @@ impl<M: Machine> Held<M> {
             stalled_s: clock.since_us(self.moved.1).max(0) as f64 / 1e6,
             now: self.driver.now(),
             in_flight: self.driver.in_flight(),
-            next_due: self.driver.next_due(),
+            next_due: self.driver.next_due().map(|due| due.max(clock)),
             restored: self.driver.is_restored(),
             progress_ratio: self.restoring.as_ref().map_or(1.0, |restoring| restoring.progress_ratio(position)),
         }
