@@ -64,11 +64,7 @@ impl<'a> Decoding<'a> {
     /// The values of a log that every path reads. The way through a `Value` takes times for text, as JSON has them.
     pub(crate) fn new(recorded: &'a Recorded) -> Result<Self, Failure> {
         let known = |record: &'a StoredRecord| Some((record.raw.kind()?, record.raw.value.as_ref()));
-        let schema = |kind: &Kind| -> Result<_, Failure> {
-            let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(kind.schema_text())?));
-            Ok((*kind, GenericDatumReader::builder(schema).build()?))
-        };
-        let avro: BTreeMap<_, _> = Kind::ALL.iter().map(schema).collect::<Result<_, _>>()?;
+        let avro: BTreeMap<_, _> = Kind::ALL.iter().map(|kind| Ok((*kind, reader(*kind)?))).collect::<Result<_, Failure>>()?;
         let fast = Kind::ALL.iter().map(|kind| Ok((*kind, kind.schema_text().parse()?)));
         let fast: BTreeMap<_, _> = fast.collect::<Result<_, serde_avro_fast::schema::SchemaError>>()?;
         let readable = |(kind, value): &(Kind, &[u8])| {
@@ -111,6 +107,12 @@ impl<'a> Decoding<'a> {
         }
         began.elapsed().as_secs_f64()
     }
+}
+
+/// apache-avro's reader of a kind's values.
+pub(crate) fn reader(kind: Kind) -> Result<GenericDatumReader<'static>, Failure> {
+    let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(kind.schema_text())?));
+    Ok(GenericDatumReader::builder(schema).build()?)
 }
 
 fn by_value<T: serde::de::DeserializeOwned>(reader: &GenericDatumReader<'_>, mut bytes: &[u8]) -> Result<(), apache_avro::Error> {

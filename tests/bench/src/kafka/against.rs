@@ -10,7 +10,7 @@ use wire::{Body, Event, Partition, PolicyAdopted, Record};
 
 use super::ordinary::{Ordinary, Said};
 use super::turned::Turned;
-use super::{Kafka, PART, PARTITIONS, new_topic, publish};
+use super::{Kafka, PART, PARTITIONS, dated, new_topic, publish};
 use crate::Failure;
 use crate::table::{Goal, Lines, Sample};
 use crate::watch::Watch;
@@ -70,7 +70,7 @@ fn told(log: &KafkaLog, events: &[Event]) -> Result<(), Failure> {
             _ => {}
         }
     }
-    publish(log, &events, |event, now| Event { time: Some(now), ..event.clone() })
+    publish(log, &events, dated)
 }
 
 fn ordinary(options: &KafkaOptions, decisions_topic: &str) -> Result<(Sample, Vec<Said>), Failure> {

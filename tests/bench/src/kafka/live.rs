@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, ThreadedProducer};
 use runtime::config::LogConfig;
 use runtime::log::kafka::KafkaOptions;
 use torture::kafka::KafkaTopic;
 use wire::{Event, RawRecord, Timestamp};
 
-use super::{Kafka, PART, PARTITIONS, bare, new_topic};
+use super::{Kafka, PART, PARTITIONS, bare, headers, new_topic};
 use crate::Failure;
 use crate::house::House;
 use crate::recorded::by_another;
@@ -153,9 +152,7 @@ impl Platform {
     fn publish(&self, record: &RawRecord) -> Result<(), Failure> {
         let key = record.key.as_deref().unwrap_or_default();
         let partition = wire::partitioner::partition_of(key, PARTITIONS).0 as i32;
-        let headers =
-            record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
-        let mut told = BaseRecord::to(&self.topic).partition(partition).key(key).payload(&record.value[..]).headers(headers);
+        let mut told = BaseRecord::to(&self.topic).partition(partition).key(key).payload(&record.value[..]).headers(headers(record));
         loop {
             match self.producer.send(told) {
                 // It is later than it should be, and its lag tells of it.

@@ -17,6 +17,7 @@ use kit::facts;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 use runtime::log::contract::fixtures::{restore, to, transaction};
@@ -225,6 +226,17 @@ fn publish(log: &KafkaLog, events: &[Event], made: impl Fn(&Event, Timestamp) ->
         log.append(addressed(batch.iter().map(|event| made(event, now))))?;
     }
     Ok(())
+}
+
+/// A fact that happens as it is published: what is long past tells a room less.
+fn dated(fact: &Event, now: Timestamp) -> Event {
+    Event { time: Some(now), ..fact.clone() }
+}
+
+/// A record's headers, for the client's own producers.
+fn headers(record: &RawRecord) -> OwnedHeaders {
+    let all = OwnedHeaders::new_with_capacity(record.headers.len());
+    record.headers.iter().fold(all, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
 fn addressed(events: impl Iterator<Item = Event>) -> Vec<Addressed> {

@@ -8,15 +8,15 @@ use kit::{Teller, facts};
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset as At, TopicPartitionList};
 use runtime::log::kafka::{KafkaLog, KafkaOptions};
 use runtime::log::{Addressed, AppendError, Appended, CommitError, Consumer, Log, LogError, Producer, Transaction};
-use wire::{Event, Offset, Partition, StoredRecord, Timestamp};
+use wire::{Offset, Partition, StoredRecord, Timestamp};
 
 use super::turned::Turned;
-use super::{Kafka, PART, PATIENCE, new_topic, publish, reader};
+use super::{Kafka, PART, PATIENCE, dated, headers, new_topic, publish, reader};
 use crate::Failure;
 use crate::table::{Goal, Lines, Sample};
 use crate::watch::Watch;
@@ -78,7 +78,7 @@ impl Kafka {
         let first = [Teller::new("first").tell(publisher.now(), None, facts::harm(true))];
         publish(&publisher, &first, |fact, _| fact.clone())?;
         room.until_settled(first.len())?;
-        publish(&publisher, &self.fleet, |fact, now| Event { time: Some(now), ..fact.clone() })?;
+        publish(&publisher, &self.fleet, dated)?;
         drop(publisher);
         let watch = Watch::begin();
         room.until_settled(first.len() + self.fleet.len())?;
@@ -151,13 +151,11 @@ impl Sender {
     }
 
     fn send(&self, nth: usize, Addressed { partition, record }: &Addressed) -> Result<(), CommitError> {
-        let headers = OwnedHeaders::new_with_capacity(record.headers.iter().count());
-        let headers = record.headers.iter().fold(headers, |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         let told = BaseRecord::with_opaque_to(&self.topic, Box::new(nth))
             .partition(partition.0 as i32)
             .key(record.key.as_deref().unwrap_or_default())
             .payload(&record.value[..])
-            .headers(headers);
+            .headers(headers(record));
         self.producer.send(told).map_err(|(error, _)| unknown(&error))
     }
 }

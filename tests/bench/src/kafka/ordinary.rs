@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use cel::{Context, Program};
@@ -24,6 +23,7 @@ use wire::{Kind, Timestamp};
 
 use super::{PARTITIONS, PATIENCE};
 use crate::Failure;
+use crate::decode::reader;
 use crate::watch::Watch;
 
 /// Bad share that the rule of burning budgets allows.
@@ -94,15 +94,11 @@ impl Ordinary {
         config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
         let consumer: StreamConsumer = config.create()?;
         consumer.subscribe(&[&options.topic])?;
-        let reader = |kind: &Kind| -> Result<_, Failure> {
-            let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(kind.schema_text())?));
-            Ok((kind.ce_type(), GenericDatumReader::builder(schema).build()?))
-        };
         Ok(Self {
             consumer,
             producer,
             decisions_topic: decisions_topic.to_owned(),
-            readers: Kind::ALL.iter().map(reader).collect::<Result<_, _>>()?,
+            readers: Kind::ALL.iter().map(|kind| Ok((kind.ce_type(), reader(*kind)?))).collect::<Result<_, Failure>>()?,
             harm: Program::compile(HARM)?,
             burn: Program::compile(BURN)?,
             agents: HashMap::new(),

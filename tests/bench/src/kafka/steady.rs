@@ -2,10 +2,9 @@
 //! What librdkafka allocates is not counted, for it asks the C library. B15 of the proofs.
 
 use runtime::log::kafka::KafkaLog;
-use wire::Event;
 
 use super::turned::Turned;
-use super::{AGENTS, Kafka, PART, new_topic, publish};
+use super::{AGENTS, Kafka, PART, dated, new_topic, publish};
 use crate::Failure;
 use crate::counting::{Counted, counted};
 use crate::table::{Goal, Lines, Sample};
@@ -18,7 +17,7 @@ impl Kafka {
     pub(crate) fn steady(&self, lines: &mut Lines) -> Result<(), Failure> {
         let options = self.options(&new_topic()?);
         let (mut room, begun) = (Turned::ready_on(KafkaLog::open(options.clone())?)?, Watch::begin());
-        publish(&*KafkaLog::open(options)?, &self.fleet, |fact, now| Event { time: Some(now), ..fact.clone() })?;
+        publish(&*KafkaLog::open(options)?, &self.fleet, dated)?;
         let told = self.fleet.len();
         let (first, before) = counted(|| room.until_passed(told / 2));
         first?;

@@ -383,6 +383,9 @@ mod tests {
             }
         }
         assert!(passed > 0, "Reeve sets something that it does not own");
+        let settings = [("heartbeat.interval.ms".to_owned(), "500".to_owned())].into();
+        let member = KafkaOptions { settings, ..options }.member("g", "m");
+        assert_eq!(member.get("heartbeat.interval.ms"), Some("500"), "and so it is for a member, which reads nothing");
     }
 
     #[test]
