@@ -71,8 +71,8 @@ lint: setup ## formatting and clippy
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- --deny warnings
 
-sim: setup ## many seeds of the simulation: make sim SEEDS=10000, or one with its trace: make sim SEED=42
-	@cargo run --package sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
+sim: setup ## many seeds of the simulation: make sim SEEDS=100000, FROM=5000 on, or one with its trace: make sim SEED=42
+	@cargo run --package sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000) --from $(or $(FROM),0))
 
 sim-meta: setup ## a few seeds of the simulation twice each: their traces must not differ in a byte
 	@cargo run --package sim -- --meta $(or $(SEEDS),20)

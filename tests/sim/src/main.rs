@@ -1,6 +1,8 @@
 //! `make sim`: many seeds on all cores, or one whole with its trace. What fails is shrunk and left for `reeve replay`.
 
+use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Parser;
 use sim::told::{bar, counts};
@@ -12,10 +14,14 @@ static ALLOCATOR: runtime::Allocator = runtime::Allocator;
 /// Failing seeds that are shrunk: the first ones.
 const SHRUNK_MAX: usize = 3;
 
+/// Where no bar can be drawn, a line after so many seeds.
+const TOLD_EVERY: u64 = 5_000;
+
 const EXAMPLES: &str = "\
 Examples:
   make sim                    2,000 seeds
   make sim SEEDS=100000       for the night
+  make sim SEEDS=1000 FROM=99000   of these the last
   make sim SEED=42            one seed with its trace
   make sim-meta               a few seeds twice each: their traces must not differ in a byte
 
@@ -28,9 +34,12 @@ struct Options {
     /// One seed, with its trace.
     #[arg(long, conflicts_with_all = ["seeds", "meta"])]
     seed: Option<u64>,
-    /// So many seeds, from 0.
+    /// So many seeds.
     #[arg(long, default_value_t = 2_000)]
     seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["seed", "meta"])]
+    from: u64,
     /// So many seeds, each twice: the traces are compared byte by byte.
     #[arg(long, value_name = "SEEDS", conflicts_with = "seeds")]
     meta: Option<u64>,
@@ -41,7 +50,7 @@ fn main() -> ExitCode {
     let holds = match (options.seed, options.meta) {
         (Some(seed), _) => one(seed),
         (None, Some(seeds)) => meta(seeds),
-        (None, None) => many(options.seeds),
+        (None, None) => many(options.from..options.from.saturating_add(options.seeds)),
     };
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -57,16 +66,21 @@ fn one(seed: u64) -> bool {
     tally.failed.is_empty()
 }
 
-fn many(seeds: u64) -> bool {
-    let bar = bar(seeds, "seeds");
-    let tally = run_many(seeds, |verdict| {
-        bar.inc(1);
+fn many(seeds: Range<u64>) -> bool {
+    let (total, lived) = (seeds.end - seeds.start, AtomicU64::new(0));
+    let bar = bar(total, "seeds");
+    let tally = run_many(seeds.clone(), |verdict| {
+        let lived = lived.fetch_add(1, Ordering::Relaxed) + 1;
+        bar.set_position(lived);
+        if bar.is_hidden() && lived.is_multiple_of(TOLD_EVERY) {
+            eprintln!("{lived} of {total} seeds");
+        }
         if let Some(complaint) = verdict.complaints.first() {
             bar.suspend(|| eprintln!("seed {} failed: {complaint}", verdict.seed));
         }
     });
     bar.finish_and_clear();
-    println!("{} seeds, {} records", tally.seeds, tally.records);
+    println!("{} seeds from {}, {} records", tally.seeds, seeds.start, tally.records);
     println!("at most {} rounds to rest, {} records from what a decision knew\n", tally.rounds_max, tally.lag_records_max);
     println!("{}\n", counts(&tally));
     tally.failed.keys().take(SHRUNK_MAX).for_each(|seed| leave(*seed));

@@ -1,5 +1,6 @@
 //! Many seeds, over all cores.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,11 +20,11 @@ pub fn traced(seed: u64) -> Verdict {
     live(&Schedule::of(seed), None, true).verdict
 }
 
-/// Lives so many seeds through, from 0, on as many threads as there are cores; each verdict is shown once, in no order.
-pub fn run_many(seeds: u64, show: impl Fn(&Verdict) + Sync) -> Tally {
-    let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
+/// Lives these seeds through, on as many threads as there are cores; each verdict is shown once, in no order.
+pub fn run_many(seeds: Range<u64>, show: impl Fn(&Verdict) + Sync) -> Tally {
+    let (next, tally) = (AtomicU64::new(seeds.start), Mutex::new(Tally::default()));
     let work = || {
-        let mine = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|seed| *seed < seeds);
+        let mine = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed)).take_while(|seed| *seed < seeds.end);
         for seed in mine {
             let verdict = run(seed, None);
             show(&verdict);

@@ -23,7 +23,7 @@ fn one_seed_lived_twice_leaves_the_same_trace() {
 
 #[test]
 fn no_decision_is_lost_repeated_or_different_under_any_fault() {
-    let tally = run_many(SEEDS, |verdict| {
+    let tally = run_many(0..SEEDS, |verdict| {
         assert!(verdict.agents >= AGENTS_MIN && verdict.records >= FACTS_MIN, "seed {} tells too little", verdict.seed);
     });
     println!("{tally}");
