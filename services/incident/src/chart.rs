@@ -6,7 +6,8 @@
 //! one asked for (Lorden, *Procedures for reacting to a change in distribution*, Ann. Math. Stat. 42, 1971; the run length
 //! of such charts: Siegmund, *Sequential Analysis*, 1985). See `rules.rs` and the README.
 
-use machine::columns;
+use machine::{Shelf, columns};
+use serde::{Deserialize, Serialize};
 use wire::RecordId;
 
 use crate::policy::Policy;
@@ -21,18 +22,24 @@ pub(crate) const UNSERVED_MAX: u32 = 200;
 /// What a session measured: 0 or 1 of a share, the bucket of an amount ([`rules::bucket`]).
 pub(crate) type Measured = u8;
 
-/// The chart of one measure of one version in one segment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Chart {
-    /// The first observations, until there are enough: how often each value was seen, in order of values.
-    first: Vec<(Measured, u32)>,
-    /// What came of them.
-    pub(crate) baseline: Option<Baseline>,
+/// The chart of one measure of one version in one segment. Most charts of a fleet learn, and have nothing to watch yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Chart {
+    /// The first observations, until there are enough: how often each value was seen.
+    Learning(Shelf<Measured, u32>),
+    /// Those that followed, against what came of the first.
+    Watching(Box<Watched>),
+}
+
+/// A chart that knows what is normal.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Watched {
+    baseline: Baseline,
     run: Run,
     /// Latched: it drifted, and has not come back.
-    pub(crate) firing: bool,
+    firing: bool,
     /// Latched likewise: it drifted so far that it is a drop.
-    pub(crate) dropped: bool,
+    dropped: bool,
     /// Sessions of the agent in a row that were none of its version in its segment, since it drifted.
     unserved: u32,
 }
@@ -67,7 +74,7 @@ pub(crate) struct Drifted {
     pub(crate) mean: f64,
 }
 
-columns!(Chart { first, baseline, run, firing, dropped, unserved });
+columns!(Watched { baseline, run, firing, dropped, unserved });
 columns!(Baseline { n, mean, line });
 columns!(Run { statistic, n, sum, evidence });
 
@@ -76,12 +83,115 @@ columns!(Run { statistic, n, sum, evidence });
 impl Chart {
     /// One more session. What the chart shows, if it has just drifted so far that it must be told.
     pub(crate) fn observe(&mut self, measured: Measured, is_share: bool, id: &RecordId, policy: &Policy) -> Option<Drifted> {
-        let Some(baseline) = self.baseline else {
-            self.learn(measured, is_share, policy);
-            return None;
+        match self {
+            Self::Watching(watched) => watched.observe(measured, id, policy),
+            Self::Learning(first) => {
+                *first.entry(measured).or_default() += 1;
+                if self.learned() >= policy.drift_baseline {
+                    self.watch(is_share, policy);
+                }
+                None
+            }
+        }
+    }
+
+    /// What the chart of a share shows, if by its last observation its drift has become a drop. The threshold of drift is the
+    /// proof that it has grown; how much is the mean since it began to.
+    pub(crate) fn drops(&mut self, policy: &Policy) -> Option<Drifted> {
+        let shown = self.shows(policy).filter(|shown| shown.growth() >= policy.drop_share)?;
+        let watched = self.watched_mut().filter(|watched| watched.firing && !watched.dropped)?;
+        watched.dropped = true;
+        Some(shown)
+    }
+
+    /// What it shows now; `None` as long as it has no baseline.
+    pub(crate) fn shows(&self, policy: &Policy) -> Option<Drifted> {
+        self.watched().map(|watched| watched.shows(policy))
+    }
+
+    /// Whether it has drifted and not come back.
+    pub(crate) fn is_firing(&self) -> bool {
+        self.watched().is_some_and(|watched| watched.firing)
+    }
+
+    /// Whether it has drifted so far that it is a drop, and not come back.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.watched().is_some_and(|watched| watched.dropped)
+    }
+
+    /// Whether it knows what is normal.
+    pub(crate) fn has_baseline(&self) -> bool {
+        self.watched().is_some()
+    }
+
+    /// Records that show it.
+    pub(crate) fn evidence(&self) -> &[RecordId] {
+        self.watched().map_or(&[], |watched| &watched.run.evidence)
+    }
+
+    /// Observations of its baseline so far.
+    pub(crate) fn learned(&self) -> u64 {
+        match self {
+            Self::Learning(first) => first.values().map(|n| u64::from(*n)).sum(),
+            Self::Watching(watched) => u64::from(watched.baseline.n),
+        }
+    }
+
+    /// The incident is over: if it drifts on, it is told again.
+    pub(crate) fn settle(&mut self) {
+        self.watched_mut().into_iter().for_each(Watched::settle);
+    }
+
+    /// The agent started a session, of this chart's version and segment or not. One that drifted and is served no more has
+    /// nothing left to show that it came back: from [`UNSERVED_MAX`] on it is put out.
+    pub(crate) fn saw_start(&mut self, is_own: bool) {
+        let Some(watched) = self.watched_mut().filter(|watched| watched.firing) else { return };
+        watched.unserved = if is_own { 0 } else { watched.unserved + 1 };
+        if watched.unserved >= UNSERVED_MAX {
+            watched.settle();
+        }
+    }
+
+    /// Enough was seen: what is normal is settled, and what follows is held against it.
+    fn watch(&mut self, is_share: bool, policy: &Policy) {
+        let Self::Learning(first) = self else { return };
+        let n: u32 = first.values().sum();
+        let sum: f64 = first.iter().map(|(value, n)| f64::from(*value) * f64::from(*n)).sum();
+        let line = match is_share {
+            true => rules::share_line(sum, f64::from(n), policy.drift_odds),
+            false => rules::amount_line(&first.iter().map(|(value, n)| (*value, *n)).collect::<Vec<_>>(), policy.drift_shift_sd),
         };
+        let baseline = Baseline { n, mean: (sum / f64::from(n)) as f32, line };
+        *self = Self::Watching(Box::new(Watched { baseline, run: Run::default(), firing: false, dropped: false, unserved: 0 }));
+    }
+
+    fn watched(&self) -> Option<&Watched> {
+        match self {
+            Self::Learning(_) => None,
+            Self::Watching(watched) => Some(watched),
+        }
+    }
+
+    fn watched_mut(&mut self) -> Option<&mut Watched> {
+        match self {
+            Self::Learning(_) => None,
+            Self::Watching(watched) => Some(watched),
+        }
+    }
+}
+
+impl Default for Chart {
+    fn default() -> Self {
+        Self::Learning(Shelf::new())
+    }
+}
+
+// === impl Watched ===
+
+impl Watched {
+    fn observe(&mut self, measured: Measured, id: &RecordId, policy: &Policy) -> Option<Drifted> {
         let threshold = threshold(policy);
-        let added = baseline.line.at(f64::from(measured));
+        let added = self.baseline.line.at(f64::from(measured));
         let statistic = (f64::from(self.run.statistic) + added).min(threshold);
         if statistic <= 0.0 {
             self.run = Run::default();
@@ -104,71 +214,20 @@ impl Chart {
         self.dropped &= self.firing;
         self.unserved = if self.firing { self.unserved } else { 0 };
         // As it crossed, before it is rounded to be kept.
-        self.shows(policy).filter(|_| drifts).map(|shown| Drifted { statistic, ..shown })
+        drifts.then(|| Drifted { statistic, ..self.shows(policy) })
     }
 
-    /// What the chart of a share shows, if by its last observation its drift has become a drop. The threshold of drift is the
-    /// proof that it has grown; how much is the mean since it began to.
-    pub(crate) fn drops(&mut self, policy: &Policy) -> Option<Drifted> {
-        let shown = self.shows(policy).filter(|shown| shown.growth() >= policy.drop_share)?;
-        let drops = self.firing && !self.dropped;
-        self.dropped |= drops;
-        drops.then_some(shown)
+    fn shows(&self, policy: &Policy) -> Drifted {
+        let Self { baseline, run, .. } = self;
+        let mean = if run.n == 0 { f64::from(baseline.mean) } else { run.sum as f64 / f64::from(run.n) };
+        Drifted { baseline: *baseline, statistic: f64::from(run.statistic), threshold: threshold(policy), n: run.n, mean }
     }
 
-    /// What it shows now; `None` as long as it has no baseline.
-    pub(crate) fn shows(&self, policy: &Policy) -> Option<Drifted> {
-        let baseline = self.baseline?;
-        let mean = if self.run.n == 0 { f64::from(baseline.mean) } else { self.run.sum as f64 / f64::from(self.run.n) };
-        Some(Drifted { baseline, statistic: f64::from(self.run.statistic), threshold: threshold(policy), n: self.run.n, mean })
-    }
-
-    /// Records that show it.
-    pub(crate) fn evidence(&self) -> &[RecordId] {
-        &self.run.evidence
-    }
-
-    /// Observations of its baseline so far.
-    pub(crate) fn learned(&self) -> u64 {
-        self.baseline.map_or_else(|| self.first.iter().map(|(_, n)| u64::from(*n)).sum(), |baseline| u64::from(baseline.n))
-    }
-
-    /// The incident is over: if it drifts on, it is told again.
-    pub(crate) fn settle(&mut self) {
+    fn settle(&mut self) {
         self.run = Run::default();
         self.firing = false;
         self.dropped = false;
         self.unserved = 0;
-    }
-
-    /// The agent started a session, of this chart's version and segment or not. One that drifted and is served no more has
-    /// nothing left to show that it came back: from [`UNSERVED_MAX`] on it is put out.
-    pub(crate) fn saw_start(&mut self, is_own: bool) {
-        if !self.firing {
-            return;
-        }
-        self.unserved = if is_own { 0 } else { self.unserved + 1 };
-        if self.unserved >= UNSERVED_MAX {
-            self.settle();
-        }
-    }
-
-    fn learn(&mut self, measured: Measured, is_share: bool, policy: &Policy) {
-        match self.first.binary_search_by_key(&measured, |(value, _)| *value) {
-            Ok(place) => self.first[place].1 += 1,
-            Err(place) => self.first.insert(place, (measured, 1)),
-        }
-        if self.learned() < policy.drift_baseline {
-            return;
-        }
-        let first = std::mem::take(&mut self.first);
-        let n: u32 = first.iter().map(|(_, n)| n).sum();
-        let sum: f64 = first.iter().map(|(value, n)| f64::from(*value) * f64::from(*n)).sum();
-        let line = match is_share {
-            true => rules::share_line(sum, f64::from(n), policy.drift_odds),
-            false => rules::amount_line(&first, policy.drift_shift_sd),
-        };
-        self.baseline = Some(Baseline { n, mean: (sum / f64::from(n)) as f32, line });
     }
 }
 
@@ -197,7 +256,7 @@ mod tests {
         for session in 0..100 {
             assert_eq!(chart.observe(bucket(10.0 + f64::from(session * session)), false, &"s".into(), &Policy::default()), None);
         }
-        assert_eq!((chart.learned(), chart.baseline.is_some()), (100, true));
+        assert_eq!((chart.learned(), chart.has_baseline()), (100, true));
     }
 
     #[test]
@@ -207,10 +266,10 @@ mod tests {
         let told = (0..40).filter_map(|_| chart.observe(bucket(2_100.0), false, &"slow".into(), &policy)).collect::<Vec<_>>();
         assert_eq!(told.len(), 1);
         assert!(rules::amount(told[0].mean) > 1.8 * rules::amount(f64::from(told[0].baseline.mean)), "{told:?}");
-        assert!(chart.firing && !chart.evidence().is_empty() && chart.evidence().len() <= EVIDENCE_MAX);
+        assert!(chart.is_firing() && !chart.evidence().is_empty() && chart.evidence().len() <= EVIDENCE_MAX);
         let back = (0..200).position(|_| {
             chart.observe(bucket(900.0), false, &"fine".into(), &policy);
-            !chart.firing
+            !chart.is_firing()
         });
         assert!(back.is_some_and(|sessions| sessions > 0), "one good session is no recovery: {back:?}");
     }

@@ -19,13 +19,16 @@ pub(crate) const CHARTS_MAX: usize = 256;
 /// The charts of one agent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Drift {
-    charts: Shelf<Measure, Shelf<(Ix, Lane), Chart>>,
+    charts: Shelf<Place, Chart>,
     /// Observations that no chart was left for.
     pub(crate) crowded: u64,
     /// Sessions that the agent started, and how many these were when each version last started one.
     starts: u64,
     served: Shelf<Ix, u64>,
 }
+
+/// Where a chart stands: its measure, version and segment.
+type Place = (Measure, Ix, Lane);
 
 /// What has come of the charts by one observation.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,10 +54,10 @@ impl Drift {
         id: &RecordId,
         policy: &Policy,
     ) -> Option<Grown> {
-        if !policy.drifts.contains(&measure) || !self.makes_room(measure, (version, lane), policy) {
+        if !policy.drifts.contains(&measure) || !self.makes_room((measure, version, lane), policy) {
             return None;
         }
-        let chart = self.charts.entry(measure).or_default().entry((version, lane)).or_default();
+        let chart = self.charts.entry((measure, version, lane)).or_default();
         let drifted = chart.observe(measured, measure.is_share(), id, policy);
         let dropped = if measure == Measure::Outcome { chart.drops(policy) } else { None };
         let (drifted, is_drop) = dropped.map(|dropped| (dropped, true)).or(drifted.map(|drifted| (drifted, false)))?;
@@ -65,67 +68,62 @@ impl Drift {
     pub(crate) fn saw_start(&mut self, version: Ix, lane: Lane) {
         self.starts += 1;
         self.served.insert(version, self.starts);
-        self.charts.values_mut().flatten().for_each(|(of, chart)| chart.saw_start(*of == (version, lane)));
+        self.charts.iter_mut().for_each(|((_, of, at), chart)| chart.saw_start((*of, *at) == (version, lane)));
     }
 
     /// Whether a version drifts by a measure, in any segment.
     pub(crate) fn is_firing(&self, measure: Measure, version: Option<Ix>) -> bool {
-        self.of(measure).any(|((of, _), chart)| Some(*of) == version && chart.firing)
+        self.of(measure).any(|(of, chart)| Some(of) == version && chart.is_firing())
     }
 
     /// Whether the success of a version that is not away has dropped, in any segment.
     pub(crate) fn has_dropped(&self, policy: &Policy) -> bool {
-        let serves = |version: &Ix| self.starts - self.last_start(version) < policy.away_sessions;
-        self.of(Measure::Outcome).any(|((version, _), chart)| chart.dropped && serves(version))
+        let serves = |version: Ix| self.starts - self.last_start(version) < policy.away_sessions;
+        self.of(Measure::Outcome).any(|(version, chart)| chart.has_dropped() && serves(version))
     }
 
-    /// The charts of a measure.
-    pub(crate) fn of(&self, measure: Measure) -> impl Iterator<Item = (&(Ix, Lane), &Chart)> {
-        self.charts.get(&measure).into_iter().flatten()
+    /// The charts of a measure, with their versions.
+    pub(crate) fn of(&self, measure: Measure) -> impl Iterator<Item = (Ix, &Chart)> {
+        self.charts.iter().filter(move |((of, ..), _)| *of == measure).map(|((_, version, _), chart)| (*version, chart))
     }
 
     /// A person says that it is dealt with: what drifted is the new normal, and its baseline begins here.
     pub(crate) fn begin_anew(&mut self) {
-        self.each().filter(|chart| chart.firing).for_each(|chart| *chart = Chart::default());
+        self.charts.values_mut().filter(|chart| chart.is_firing()).for_each(|chart| *chart = Chart::default());
     }
 
     /// An incident is over: what drifts on is told again.
     pub(crate) fn settle(&mut self) {
-        self.each().filter(|chart| chart.firing).for_each(Chart::settle);
+        self.charts.values_mut().filter(|chart| chart.is_firing()).for_each(Chart::settle);
     }
 
     /// Stops watching what a policy no longer asks for: if it is asked for again, its baselines begin then.
     pub(crate) fn watch_only(&mut self, policy: &Policy) {
-        self.charts.retain(|measure, _| policy.drifts.contains(measure));
+        self.charts.retain(|(measure, ..), _| policy.drifts.contains(measure));
     }
 
     /// Forgets a version, and what drifted of it.
     pub(crate) fn forget_version(&mut self, version: Ix) {
-        self.charts.values_mut().for_each(|charts| charts.retain(|(of, _), _| *of != version));
+        self.charts.retain(|(_, of, _), _| *of != version);
         self.served.remove(&version);
     }
 
-    fn each(&mut self) -> impl Iterator<Item = &mut Chart> {
-        self.charts.values_mut().flat_map(Shelf::values_mut)
-    }
-
     /// How many sessions the agent had started when a version last started one.
-    fn last_start(&self, version: &Ix) -> u64 {
-        self.served.get(version).copied().unwrap_or(0)
+    fn last_start(&self, version: Ix) -> u64 {
+        self.served.get(&version).copied().unwrap_or(0)
     }
 
-    fn makes_room(&mut self, measure: Measure, key: (Ix, Lane), policy: &Policy) -> bool {
-        let known = self.charts.get(&measure).is_some_and(|charts| charts.contains_key(&key));
-        if known || self.charts.values().map(Shelf::len).sum::<usize>() < CHARTS_MAX {
+    fn makes_room(&mut self, place: Place, policy: &Policy) -> bool {
+        if self.charts.contains_key(&place) || self.charts.len() < CHARTS_MAX {
             return true;
         }
-        let calm = self.charts.values().flatten().filter(|(_, chart)| !chart.firing).map(|((version, _), _)| *version);
-        let away = calm.filter(|version| *version != key.0 && self.starts - self.last_start(version) >= policy.away_sessions);
-        let Some(oldest) = away.min_by_key(|version| (self.last_start(version), *version)) else {
+        let calm = self.charts.iter().filter(|(_, chart)| !chart.is_firing()).map(|((_, version, _), _)| *version);
+        let away = calm.filter(|version| *version != place.1 && self.starts - self.last_start(*version) >= policy.away_sessions);
+        let Some(oldest) = away.min_by_key(|version| (self.last_start(*version), *version)) else {
             self.crowded += 1;
             return false;
         };
-        self.charts.values_mut().for_each(|charts| charts.retain(|(of, _), chart| *of != oldest || chart.firing));
+        self.charts.retain(|(_, of, _), chart| *of != oldest || chart.is_firing());
         true
     }
 }
@@ -189,7 +187,7 @@ mod tests {
         (0..9).for_each(|segment| serve(&mut drift, new, segment, 70));
         assert_eq!((drift.of(MEASURE).count(), drift.crowded), (CHARTS_MAX, 9));
         serve(&mut drift, new, 9, 70);
-        assert_eq!(drift.of(MEASURE).map(|((version, _), _)| *version).collect::<Vec<_>>(), [old, new]);
+        assert_eq!(drift.of(MEASURE).map(|(version, _)| version).collect::<Vec<_>>(), [old, new]);
         assert!(drift.is_firing(MEASURE, Some(old)), "what drifted is never evicted");
     }
 

@@ -46,7 +46,7 @@ const FAULTS_KEPT_MAX: usize = 16;
 
 impl Machine for Incident {
     const SERVICE: &'static str = "incident";
-    const VERSION: u32 = 5;
+    const VERSION: u32 = 6;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::ModelCalled,

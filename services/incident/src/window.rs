@@ -18,14 +18,17 @@ const QUARTER_MINUTES: i64 = 15;
 /// Facts, and bad ones among them.
 pub(crate) type Count = (u64, u64);
 
+/// The same of a minute or a quarter: a window has hundreds of them, and what is beyond is counted as the most there is.
+type Few = (u32, u32);
+
 /// The facts of one stream within the longest windows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 pub(crate) struct Window {
     /// By the minute since the epoch. Only minutes that saw a fact.
-    minutes: Shelf<i64, Count>,
+    minutes: Shelf<i64, Few>,
     /// What was before these minutes, by the quarter of an hour since the epoch. A fact is in one of both.
-    quarters: Shelf<i64, Count>,
+    quarters: Shelf<i64, Few>,
     /// The newest bad ones.
     failures: VecDeque<(i64, RecordId)>,
     /// A page told of what was before this minute: no ticket tells of it again.
@@ -44,9 +47,9 @@ impl Window {
     pub(crate) fn count(&mut self, happened: Timestamp, bad: Option<&RecordId>) {
         let minute = happened.0.div_euclid(MINUTE_US);
         let (n, bad_n) = self.minutes.entry(minute).or_default();
-        *n += 1;
+        *n = n.saturating_add(1);
         if let Some(id) = bad {
-            *bad_n += 1;
+            *bad_n = bad_n.saturating_add(1);
             if self.failures.len() == KEPT_MAX {
                 self.failures.pop_front();
             }
@@ -59,8 +62,8 @@ impl Window {
         let first = first_minute(WINDOW_SECONDS_MAX, now);
         while let Some((minute, (n, bad))) = self.minutes.first_key_value().filter(|(minute, _)| **minute < first) {
             let (n_all, bad_all) = self.quarters.entry(minute.div_euclid(QUARTER_MINUTES)).or_default();
-            *n_all += n;
-            *bad_all += bad;
+            *n_all = n_all.saturating_add(*n);
+            *bad_all = bad_all.saturating_add(*bad);
             self.minutes.pop_first();
         }
         self.failures.retain(|(minute, _)| *minute >= first);
@@ -102,7 +105,7 @@ impl Window {
 
     /// Facts from this minute on; of a quarter that begins before it, none.
     fn sum(&self, from: i64) -> Count {
-        let add = |(n, bad): Count, (more, more_bad): &Count| (n + more, bad + more_bad);
+        let add = |(n, bad): Count, (more, more_bad): &Few| (n + u64::from(*more), bad + u64::from(*more_bad));
         let quarters = self.quarters.iter().rev().take_while(|(quarter, _)| **quarter * QUARTER_MINUTES >= from);
         let older = quarters.map(|(_, count)| count).fold((0, 0), add);
         self.minutes.range(from..).map(|(_, count)| count).fold(older, add)
@@ -133,21 +136,22 @@ impl From<Window> for Stored {
 /// No quarter is kept that begins so long before the first minute, so that steps go forward only.
 const QUARTERS_BEFORE: i64 = TICKET_SECONDS_MAX / (60 * QUARTER_MINUTES) + 1;
 
-fn from_steps(first: i64, steps: &[u64]) -> Shelf<i64, Count> {
+fn from_steps(first: i64, steps: &[u64]) -> Shelf<i64, Few> {
+    let few = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let mut place = first;
     let mut counts = Shelf::new();
     for step in steps.chunks_exact(3) {
         place = place.saturating_add_unsigned(step[0]);
-        counts.insert(place, (step[1], step[2]));
+        counts.insert(place, (few(step[1]), few(step[2])));
     }
     counts
 }
 
-fn to_steps(first: i64, counts: &Shelf<i64, Count>) -> Vec<u64> {
+fn to_steps(first: i64, counts: &Shelf<i64, Few>) -> Vec<u64> {
     let mut before = first;
     let mut steps = Vec::with_capacity(3 * counts.len());
     for (place, (n, bad)) in counts {
-        steps.extend([place.abs_diff(before), *n, *bad]);
+        steps.extend([place.abs_diff(before), u64::from(*n), u64::from(*bad)]);
         before = *place;
     }
     steps

@@ -38,9 +38,8 @@ fn ticket(known: &Agent, agent: &AgentId, signal: Signal, policy: &Policy, now: 
 fn drift(known: &Agent, agent: &AgentId, measure: Measure, policy: &Policy) -> Standing {
     let matter = format!("{measure} drift");
     let statistic = |chart: &Chart| chart.shows(policy).map_or(0.0, |shown| shown.statistic);
-    let order = |chart: &Chart| (chart.firing, chart.baseline.is_some(), (statistic(chart) * 1e6) as u64, chart.learned());
-    let charts = known.drift.of(measure).map(|((version, _), chart)| (*version, chart));
-    let furthest = charts.max_by_key(|(version, chart)| (order(chart), *version));
+    let order = |chart: &Chart| (chart.is_firing(), chart.has_baseline(), (statistic(chart) * 1e6) as u64, chart.learned());
+    let furthest = known.drift.of(measure).max_by_key(|(version, chart)| (order(chart), *version));
     let Some((version, chart)) = furthest else {
         return Standing {
             n: Some(0),
@@ -64,7 +63,7 @@ fn drift(known: &Agent, agent: &AgentId, measure: Measure, policy: &Policy) -> S
         shown.statistic,
         shown.threshold
     );
-    let state = if chart.firing { "firing" } else { "watching" };
+    let state = if chart.is_firing() { "firing" } else { "watching" };
     Standing { n: Some(chart.learned()), needed: Some(policy.drift_baseline), detail: Some(detail), ..line(&matter, state) }
 }
 

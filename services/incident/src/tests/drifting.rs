@@ -157,7 +157,7 @@ fn delay(seed: u64, is_share: bool, before: &dyn Fn(&mut Dice) -> u8, after: &dy
 fn learned(dice: &mut Dice, is_share: bool, measured: impl Fn(&mut Dice) -> u8, policy: &Policy) -> Chart {
     let mut chart = Chart::default();
     (0..policy.drift_baseline).for_each(|_| assert_eq!(chart.observe(measured(dice), is_share, &"s".into(), policy), None));
-    assert!(chart.baseline.is_some());
+    assert!(chart.has_baseline());
     chart
 }
 
