@@ -75,6 +75,9 @@ pub(super) const RECORD_BYTES_MAX: usize = 2 * wire::limits::VALUE_BYTES_MAX;
 /// How long an append may wait for the brokers.
 pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often a member says that it is there. Where the group's protocol is `consumer` the client refuses it.
+const HEARTBEAT: &str = "heartbeat.interval.ms";
+
 const ONCE: &str = "exactly once rests on it";
 const MECHANISMS: &str = "`PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`";
 const MEMBERS: &str = "each room is a member of its own group";
@@ -89,6 +92,7 @@ pub const OWNED: &[Owned] = &[
     owned("group.id", MEMBERS),
     owned("group.instance.id", MEMBERS),
     owned("group.protocol", MEMBERS),
+    owned("group.protocol.type", MEMBERS),
     owned("partition.assignment.strategy", MEMBERS),
     owned("client.id", "a member is found by it"),
     owned("transactional.id", ONCE),
@@ -197,8 +201,21 @@ impl KafkaOptions {
             }
         }
         faults.extend(self.fault_of_mechanism());
-        if self.group_protocol == GroupProtocol::Consumer && self.assignment != Assignment::default() {
+        faults.extend(self.faults_of_protocol());
+        faults
+    }
+
+    /// What is said of a group whose brokers say it themselves.
+    fn faults_of_protocol(&self) -> Vec<String> {
+        if self.group_protocol == GroupProtocol::Classic {
+            return Vec::new();
+        }
+        let mut faults = Vec::new();
+        if self.assignment != Assignment::default() {
             faults.push("`kafka.assignment` asks for `kafka.group_protocol=classic`: with `consumer` the broker assigns".to_owned());
+        }
+        if self.settings.contains_key(HEARTBEAT) {
+            faults.push(format!("`{HEARTBEAT}` asks for `kafka.group_protocol=classic`: with `consumer` the broker says it"));
         }
         faults
     }
@@ -241,7 +258,7 @@ impl KafkaOptions {
         match self.group_protocol {
             GroupProtocol::Classic => {
                 config.set("session.timeout.ms", millis(SESSION_TIMEOUT));
-                self.unless_told(&mut config, "heartbeat.interval.ms", "2000");
+                self.unless_told(&mut config, HEARTBEAT, "2000");
                 config.set("partition.assignment.strategy", self.assignment.name());
             }
             GroupProtocol::Consumer => drop(config.set("group.protocol", "consumer")),
@@ -324,6 +341,8 @@ fn millis(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::consumer::BaseConsumer;
+
     use super::*;
 
     #[test]
@@ -366,6 +385,18 @@ mod tests {
         assert_eq!(options.member("g", "m").get("partition.assignment.strategy"), Some("range"));
         let faults = KafkaOptions { group_protocol: GroupProtocol::Consumer, ..options }.faults().join("; ");
         assert!(faults.contains("`kafka.assignment`") && faults.contains("`kafka.group_protocol=classic`"), "{faults}");
+    }
+
+    #[test]
+    fn what_the_brokers_say_of_a_group_is_refused_before_the_client_refuses_it() {
+        let options = KafkaOptions { group_protocol: GroupProtocol::Consumer, ..KafkaOptions::new("broker:9092", "agent-events") };
+        let is_taken = |options: &KafkaOptions| options.member("g", "m").create::<BaseConsumer>().is_ok();
+        assert!(options.faults().is_empty() && is_taken(&options));
+        let said = KafkaOptions { settings: [(HEARTBEAT.to_owned(), "500".to_owned())].into(), ..options };
+        assert!(said.faults()[0].starts_with("`heartbeat.interval.ms` asks for `kafka.group_protocol=classic`"), "{:?}", said.faults());
+        assert!(!is_taken(&said), "the client takes it");
+        let classic = KafkaOptions { group_protocol: GroupProtocol::Classic, ..said };
+        assert!(classic.faults().is_empty() && is_taken(&classic), "{:?}", classic.faults());
     }
 
     #[test]
