@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use machine::Debt;
-use wire::{Body, Record, Timestamp};
+use wire::{Body, Record, Timestamp, short_digest};
 
 use crate::books::Books;
-use crate::sessions::{Key, Sessions, digest};
+use crate::sessions::{Key, Sessions};
 use crate::usage::Usage;
 use crate::words::Desk;
 use machine::columns;
@@ -37,7 +37,7 @@ impl Agent {
                 self.books.enter(record, sessions, desk)
             }
             Body::EscalationRaised(raised) => {
-                if self.is_news(digest("escalation", &raised.escalation_id)) {
+                if self.is_news(short_digest("escalation", &raised.escalation_id)) {
                     self.books.escalated(record);
                 }
                 Vec::new()

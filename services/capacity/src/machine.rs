@@ -42,7 +42,7 @@ const HOURS_CLOSED_MAX: usize = 2;
 
 impl Machine for Capacity {
     const SERVICE: &'static str = "capacity";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::MessagePosted,

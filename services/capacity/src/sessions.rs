@@ -7,7 +7,7 @@
 
 use machine::Shelf;
 use serde::{Deserialize, Serialize};
-use wire::{DedupeKey, SessionId, Timestamp};
+use wire::{SessionId, Timestamp, short_digest};
 
 use crate::rules::Resolution;
 
@@ -39,14 +39,8 @@ type Stored = (bool, Vec<(Key, i64)>);
 impl Key {
     /// The key of a session.
     pub(crate) fn of(session: &SessionId) -> Self {
-        Self(digest("session", session.as_str()))
+        Self(short_digest("session", session.as_str()))
     }
-}
-
-/// The first half of the digest by which records are told apart.
-pub(crate) fn digest(space: &str, text: &str) -> u64 {
-    let DedupeKey(bytes) = DedupeKey::of(space, text);
-    u64::from_be_bytes(bytes[..8].try_into().expect("eight of sixteen bytes"))
 }
 
 // === impl Sessions ===

@@ -36,7 +36,7 @@ pub struct Escalation {
 
 impl Machine for Escalation {
     const SERVICE: &'static str = "escalation";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::MessagePosted,

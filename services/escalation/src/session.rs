@@ -3,7 +3,7 @@
 //! Texts are looked at and not kept. Whatever is kept of a platform's words is cut to a bound.
 
 use serde::{Deserialize, Serialize};
-use wire::{Body, DecisionMade, DedupeKey, MessagePosted, RecordId, Role, Timestamp};
+use wire::{Body, DecisionMade, MessagePosted, RecordId, Role, Timestamp, short_digest};
 
 use crate::episode::Episode;
 use crate::policy::{InForce, Policy, SECURITY};
@@ -285,8 +285,7 @@ impl From<(Tool, bool, bool)> for Use {
 
 impl Tool {
     fn of(name: &str) -> Self {
-        let DedupeKey(digest) = DedupeKey::of("tool", name);
-        Self(digest.iter().take(8).fold(0, |digest, byte| digest << 8 | u64::from(*byte)))
+        Self(short_digest("tool", name))
     }
 }
 

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 
 use machine::{Shelf, columns};
 use serde::{Deserialize, Serialize};
-use wire::{RecordId, SessionId, Timestamp};
+use wire::{RecordId, SessionId, Timestamp, short_digest};
 
-use crate::versions::{Ix, Lane, digest};
+use crate::versions::{Ix, Lane};
 use crate::vitals::Vitals;
 
 /// Sessions of one agent that are followed at once. Beyond it the oldest counts as timed out.
@@ -99,7 +99,7 @@ pub(crate) enum Heard {
 
 impl Key {
     pub(crate) fn of(session: &SessionId) -> Self {
-        Self(digest("session", session.as_str()))
+        Self(short_digest("session", session.as_str()))
     }
 }
 

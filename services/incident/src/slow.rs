@@ -2,7 +2,7 @@
 //! for a drift of success that is a drop.
 
 use machine::Debt;
-use wire::{Level, ModelCalled, Numbers, Offset, Record, RecordId, Role, SessionId, ToolCalled};
+use wire::{Level, ModelCalled, Numbers, Offset, Record, RecordId, Role, SessionId, ToolCalled, short_digest};
 
 use crate::agent::Agent;
 use crate::burn::signed;
@@ -13,7 +13,7 @@ use crate::finding::{Desk, Finding, Rule, Trigger};
 use crate::policy::{Measure, Signal};
 use crate::rules;
 use crate::sessions::{Key, Session};
-use crate::versions::{Ix, Lane, digest};
+use crate::versions::{Ix, Lane};
 use crate::vitals::Vitals;
 use crate::words::counted;
 
@@ -121,7 +121,7 @@ impl Agent {
     /// The agent called a tool.
     pub(crate) fn repeated(&mut self, record: &Record, called: &ToolCalled, trigger: &Trigger, desk: Desk<'_>, debts: &mut Vec<Debt>) {
         let Some(session) = record.subject.as_ref().filter(|_| called.by == Role::Agent) else { return };
-        let call = called.arguments.as_ref().map(|arguments| digest(&called.tool, arguments));
+        let call = called.arguments.as_ref().map(|arguments| short_digest(&called.tool, arguments));
         let Some((repeats, evidence)) = self.loops.saw(Key::of(session), call, &record.id, desk.policy) else { return };
         let version = self.version_of(record, called.version.as_ref(), trigger.at).and_then(|ix| self.versions.id(ix));
         let summary = format!("{}: it called {} at least {repeats} times with the same arguments in one session.", desk.agent, called.tool);
@@ -143,7 +143,7 @@ impl Agent {
         desk: Desk<'_>,
         debts: &mut Vec<Debt>,
     ) {
-        let signature = || digest(signal.as_str(), &format!("{}\0{}", what.unwrap_or_default(), error.unwrap_or_default()));
+        let signature = || short_digest(signal.as_str(), &format!("{}\0{}", what.unwrap_or_default(), error.unwrap_or_default()));
         let Some(frequent) = self.signatures.saw(failed.then(signature), &record.id, desk.policy) else { return };
         let what = what.unwrap_or(signal.as_str());
         let error = error.map_or_else(|| "an error without a class".to_owned(), |error| format!("the error {error}"));

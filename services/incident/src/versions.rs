@@ -2,7 +2,7 @@
 
 use machine::{Shelf, columns};
 use serde::{Deserialize, Serialize};
-use wire::{DedupeKey, RecordId, Segment, Timestamp, VersionId};
+use wire::{RecordId, Segment, Timestamp, VersionId, short_digest};
 
 use crate::evidence::Newest;
 use crate::marks::{Mark, Marks};
@@ -68,7 +68,7 @@ impl Lane {
     pub(crate) fn of(segment: Option<&Segment>) -> Self {
         match segment {
             None => Self(0),
-            Some(segment) => Self(digest("segment", segment.as_str())),
+            Some(segment) => Self(short_digest("segment", segment.as_str())),
         }
     }
 
@@ -76,12 +76,6 @@ impl Lane {
     pub(crate) fn is_unnamed(self) -> bool {
         self.0 == 0
     }
-}
-
-/// The first half of the digest by which records are told apart: two of one agent do not meet by accident.
-pub(crate) fn digest(space: &str, text: &str) -> u64 {
-    let DedupeKey(bytes) = DedupeKey::of(space, text);
-    u64::from_be_bytes(bytes[..8].try_into().expect("eight of sixteen bytes"))
 }
 
 // === impl Versions ===

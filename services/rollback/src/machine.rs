@@ -47,7 +47,7 @@ pub struct Rollback {
 
 impl Machine for Rollback {
     const SERVICE: &'static str = "rollback";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const READS: &'static [Kind] = &[
         Kind::SessionStarted,
         Kind::OutcomeReported,

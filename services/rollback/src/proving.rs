@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use wire::{DedupeKey, Offset, SessionId, Timestamp};
+use wire::{Offset, SessionId, Timestamp, short_digest};
 
 use crate::policy::Policy;
 
@@ -81,8 +81,7 @@ impl Proof {
     }
 }
 
-/// Eight bytes of a session's name: a mistake among 64 sessions is one in 10^17.
+/// A mistake among 64 sessions is one in 10^16.
 fn short(session: &SessionId) -> u64 {
-    let DedupeKey(digest) = DedupeKey::of("session", session.as_str());
-    u64::from_le_bytes(digest[..8].try_into().expect("8 of 16 bytes"))
+    short_digest("session", session.as_str())
 }

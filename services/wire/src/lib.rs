@@ -7,6 +7,7 @@ mod bounded;
 pub mod cloudevents;
 pub mod codec;
 pub mod decisions;
+mod digest;
 pub mod facts;
 pub mod headers;
 pub mod ids;
@@ -21,6 +22,7 @@ mod shape;
 pub mod shared;
 
 pub use decisions::*;
+pub use digest::short_digest;
 pub use facts::*;
 pub use headers::Headers;
 pub use ids::{AgentId, IncidentId, Offset, Partition, RecordId, Segment, SessionId, Source, Timestamp, VersionId};
