@@ -35,6 +35,14 @@ pub struct Headers(Bytes);
 #[derive(Clone, Debug)]
 pub struct Iter<'a>(&'a [u8]);
 
+/// A name as it is packed.
+#[derive(Clone, Copy)]
+enum Name<'a> {
+    /// One of [`NAMES`].
+    Known(&'static str),
+    Own(&'a str),
+}
+
 // === impl Headers ===
 
 impl Headers {
@@ -95,11 +103,12 @@ impl Headers {
 
     /// Names and values, in order, without a copy of either.
     pub fn shared(&self) -> impl Iterator<Item = (Bytes, Bytes)> {
-        let name = |name: &str| match NAMES.iter().find(|known| **known == name) {
-            Some(known) => Bytes::from_static(known.as_bytes()),
-            None => self.0.slice_ref(name.as_bytes()),
+        let name = |name| match name {
+            Name::Known(name) => Bytes::from_static(name.as_bytes()),
+            Name::Own(name) => self.0.slice_ref(name.as_bytes()),
         };
-        self.iter().map(move |(known, value)| (name(known), self.share(value)))
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || cut(&mut rest)).map(move |(known, value)| (name(known), self.share(value)))
     }
 
     /// A value of these headers, without a copy.
@@ -171,15 +180,17 @@ impl<'a> Iterator for Iter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // What cannot be cut off was never packed: all that is left is the end.
-        cut(&mut self.0)
+        let (name, value) = cut(&mut self.0)?;
+        let (Name::Known(name) | Name::Own(name)) = name;
+        Some((name, value))
     }
 }
 
 /// Cuts off the first header of a packed form, if there is one.
-fn cut<'a>(rest: &mut &'a [u8]) -> Option<(&'a str, &'a [u8])> {
+fn cut<'a>(rest: &mut &'a [u8]) -> Option<(Name<'a>, &'a [u8])> {
     let name = match read_varint(rest)? {
-        0 => std::str::from_utf8(read_bytes(rest)?).ok()?,
-        place => NAMES.get(place - 1)?,
+        0 => Name::Own(std::str::from_utf8(read_bytes(rest)?).ok()?),
+        place => Name::Known(NAMES.get(place - 1)?),
     };
     Some((name, read_bytes(rest)?))
 }

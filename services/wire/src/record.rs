@@ -233,11 +233,6 @@ impl RawRecord {
         std::str::from_utf8(self.headers.get(name)?).ok()
     }
 
-    /// The bytes of a header, which are shared.
-    pub fn header_bytes(&self, name: &str) -> Option<Bytes> {
-        self.headers.get(name).map(|value| self.headers.share(value))
-    }
-
     /// The agent that its key names, where it is a name.
     pub fn agent(&self) -> Option<AgentId> {
         self.name("partitionkey", std::str::from_utf8(self.key.as_deref()?).ok()?).map(AgentId::from)

@@ -7,7 +7,7 @@ mod tests;
 mod writing;
 
 use bytes::Bytes;
-use wire::{Offset, Partition, Record, Refusal, StoredRecord};
+use wire::{Names, Offset, Partition, Record, Refusal, StoredRecord};
 
 use self::columns::Told;
 use self::reading::Found;
@@ -52,7 +52,8 @@ impl Segment {
         let partition = head.partition;
         let day = SegmentName::day_of(head.appended);
         let name = SegmentName { topic: topic.to_owned(), partition, first, last: last.offset, day };
-        let refusals: Vec<Option<String>> = records.iter().map(|record| refusal_of(record, partitions)).collect();
+        let mut names = Names::default();
+        let refusals: Vec<Option<String>> = records.iter().map(|record| refusal_of(record, partitions, &mut names)).collect();
         let totals = before.and(&refusals);
         let sha256 = digest(topic, partition, &records);
         Some(Self { name, records, refusals, sha256, totals })
@@ -87,9 +88,10 @@ impl Segment {
             let reason = "its rows give other bytes when they are written again".to_owned();
             return Err(ArchiveError::Altered { name: name.to_string(), reason });
         }
-        let rows = segment.records.iter().zip(&segment.refusals).zip(&told);
-        let otherwise =
-            rows.filter(|((record, refusal), told)| Told::of(record) != **told || refusal_of(record, partitions) != **refusal).count();
+        let mut names = Names::default();
+        let mut judged = |record| (Told::of(record), refusal_of(record, partitions, &mut names));
+        let rows = segment.records.iter().zip(told.into_iter().zip(segment.refusals.iter().cloned()));
+        let otherwise = rows.filter(|(record, said)| judged(record) != *said).count();
         Ok((segment, otherwise as u64))
     }
 
@@ -145,8 +147,8 @@ impl Totals {
 
 /// The code of what is wrong with a record, if anything is: as the room refuses it. What only a newer Reeve can read is
 /// in order.
-fn refusal_of(record: &StoredRecord, partitions: u32) -> Option<String> {
-    Record::read_placed(record, partitions).err().filter(Refusal::blames_the_record).map(|refusal| refusal.code().to_owned())
+fn refusal_of(record: &StoredRecord, partitions: u32, names: &mut Names) -> Option<String> {
+    Record::read_placed_among(record, partitions, names).err().filter(Refusal::blames_the_record).map(|refusal| refusal.code().to_owned())
 }
 
 fn digest(topic: &str, partition: Partition, records: &[StoredRecord]) -> String {

@@ -50,14 +50,52 @@ pub(super) struct Told {
 // === impl Told ===
 
 impl Told {
+    /// Of a header that is given twice the first counts.
     pub(super) fn of(record: &StoredRecord) -> Self {
-        let header = |name| record.raw.header_bytes(name).filter(|text| std::str::from_utf8(text).is_ok());
+        let headers = &record.raw.headers;
+        let (mut source, mut id, mut time, mut subject) = (None, None, None, None);
+        for (name, value) in headers {
+            let first = match name {
+                "ce_source" => &mut source,
+                "ce_id" => &mut id,
+                "ce_time" => &mut time,
+                "ce_subject" => &mut subject,
+                _ => continue,
+            };
+            first.get_or_insert(value);
+        }
+        let text = |value: Option<&[u8]>| value.filter(|text| std::str::from_utf8(text).is_ok()).map(|text| headers.share(text));
+        let time = time.and_then(|time| Timestamp::parse(std::str::from_utf8(time).ok()?));
         Self {
             kind: record.raw.kind().map(|kind| Bytes::from_static(kind.name().as_bytes())),
-            source: header("ce_source"),
-            id: header("ce_id"),
-            time: record.raw.header("ce_time").and_then(Timestamp::parse).map(|time| time.0),
-            subject: header("ce_subject"),
+            source: text(source),
+            id: text(id),
+            time: time.map(|time| time.0),
+            subject: text(subject),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::{Offset, Partition, RawRecord};
+
+    use super::*;
+
+    #[test]
+    fn a_row_says_what_its_first_headers_say_where_that_can_be_read() {
+        let headers: [(&str, &[u8]); 6] = [
+            ("ce_id", b"1"),
+            ("ce_subject", b"\xff"),
+            ("x-own", b"ce_source"),
+            ("ce_time", b"soon"),
+            ("ce_id", b"2"),
+            ("ce_subject", b"session"),
+        ];
+        let raw = RawRecord { headers: headers.into(), ..RawRecord::default() };
+        let record = StoredRecord { partition: Partition(0), offset: Offset(0), appended: Timestamp(0), raw };
+        assert_eq!(Told::of(&record), Told { id: Some(Bytes::from_static(b"1")), ..Told::default() });
+        let times = RawRecord { headers: [("ce_time", "1970-01-01T00:00:01Z")].into(), ..RawRecord::default() };
+        assert_eq!(Told::of(&StoredRecord { raw: times, ..record }).time, Some(1_000_000));
     }
 }
