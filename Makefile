@@ -50,6 +50,7 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "end to end: keys"          cargo test $(HOUSE) --test keys
 	@$(PART) "end to end: contract"      cargo test $(HOUSE) --test contract -- --nocapture
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
+	@$(PART) "end to end: bucket"        ./deploy/bucket/bucket run cargo test $(HOUSE) --test pump foreign:: -- --nocapture
 	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1 --skip kafka::
 	@KAFKA_SECURE=1 $(PART) "kafka: contract" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka
 	@KAFKA_SECURE=1 $(PART) "kafka: command and examples" ./deploy/kafka/kafka run cargo test $(HOUSE) --test on_kafka -- --nocapture

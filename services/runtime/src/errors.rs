@@ -160,13 +160,17 @@ impl Coded for AppendError {
     }
 }
 
-/// An error and everything below it, once, for the edge of a process: `what: why: why`.
+/// An error and everything below it, once, for the edge of a process: `what: why: why`. Some errors tell what is below them
+/// themselves, down to somewhere: what was said already is not said again.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
     while let Some(source) = below {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
+        let said = source.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         below = source.source();
     }
     text
@@ -221,5 +225,20 @@ mod tests {
         let error = AppendError::Log(LogError::Storage { reason: "no space left".to_owned() });
         assert_eq!(chain(&error), "the log's storage fails: no space left");
         assert_eq!(error.code(), Code::StorageFails);
+    }
+
+    #[test]
+    fn what_an_error_says_itself_of_what_is_below_it_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the bucket fails: {asked}")]
+        struct Bucket {
+            #[source]
+            asked: Asked,
+        }
+        #[derive(Debug, thiserror::Error)]
+        #[error("no answer")]
+        struct Asked(#[source] std::fmt::Error);
+        let below = std::fmt::Error;
+        assert_eq!(chain(&Bucket { asked: Asked(below) }), format!("the bucket fails: no answer: {below}"));
     }
 }

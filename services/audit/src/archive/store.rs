@@ -12,6 +12,7 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use runtime::errors::chain;
 use tokio::runtime::Runtime;
 
 use super::errors::ArchiveError;
@@ -146,6 +147,6 @@ impl Shelf for StoredShelf {
     }
 }
 
-fn fails(what: &dyn std::fmt::Display, error: &dyn std::fmt::Display) -> ArchiveError {
-    ArchiveError::Store { reason: format!("{what}: {error}") }
+fn fails(what: &dyn std::fmt::Display, error: &dyn std::error::Error) -> ArchiveError {
+    ArchiveError::Store { reason: format!("{what}: {}", chain(error)) }
 }

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use wire::{Offset, Partition};
 
 use super::{Disowned, Encode, SnapshotError, SnapshotPlace, SnapshotStore, bucket};
+use crate::errors::chain;
 use crate::facts::{Fact, SnapshotTold};
 use crate::failpoints::{self, Failpoint};
 
@@ -279,6 +280,6 @@ fn tell(place: &SnapshotPlace, outcome: &'static str, reason: Option<&str>) {
     SnapshotTold { room: place.service, partition: place.partition, position: place.position, outcome, reason }.emit();
 }
 
-fn store_fails(error: &dyn std::fmt::Display) -> SnapshotError {
-    SnapshotError::Store { reason: error.to_string() }
+fn store_fails(error: &dyn std::error::Error) -> SnapshotError {
+    SnapshotError::Store { reason: chain(error) }
 }

@@ -1,6 +1,7 @@
 //! What a pump does with snapshots: which it believes, and that it leaves one of everything it folded.
 
 mod bucket;
+mod foreign;
 mod s3;
 
 use std::sync::Arc;
