@@ -11,7 +11,7 @@ use crate::episode::{Due, Episode, Opening, Passed};
 use crate::policy::{InForce, Route};
 use crate::session::{Seen, Session, idle_at};
 use crate::signal::{Call, Sight};
-use crate::words::{Outcome, Said, escalation_id, raised_id, raises_of};
+use crate::words::{Outcome, Said, escalation_id, overdue_id, raised_id, raises_of};
 
 /// Sessions of one agent that are followed at once. Beyond it the one that was silent for longest, without an open
 /// escalation, is forgotten.
@@ -368,10 +368,11 @@ impl Agent {
     }
 
     /// Somebody who knew said that nobody came in time.
-    pub(crate) fn overdue_came_home(&mut self, body: &EscalationOverdue) {
+    pub(crate) fn overdue_came_home(&mut self, record: &Record, body: &EscalationOverdue) {
         let episode = self.sessions.get_mut(&body.session_id).and_then(|session| session.episode.as_mut());
         if let Some(episode) = episode.filter(|episode| episode.id.as_str() == body.escalation_id) {
-            episode.was_overdue(body.due_at);
+            let escalation = episode.id.clone();
+            episode.was_overdue(body.due_at, |number| overdue_id(&record.key, &escalation, number) == record.id);
             self.arm(&body.session_id);
         }
     }

@@ -252,9 +252,10 @@ impl Episode {
         Some(self.claim.as_ref()?.at.since_s(self.since?).max(0.0))
     }
 
-    /// It was said to be overdue by somebody who knew.
-    pub(crate) fn was_overdue(&mut self, due_at: Timestamp) {
-        self.deadline.take_if(|deadline| deadline.at <= due_at);
+    /// It was said by somebody who knew that a deadline was missed, the one of which `is_it` says so by its number. That one may
+    /// have been put off since: whoever said it had not heard yet that the door was shut.
+    pub(crate) fn was_overdue(&mut self, due_at: Timestamp, is_it: impl Fn(u64) -> bool) {
+        self.deadline.take_if(|deadline| deadline.at <= due_at || is_it(deadline.number));
     }
 
     /// From `since` to `opened` nobody could be heard: that time does not count.

@@ -183,7 +183,7 @@ fn came_home(agent: &mut Agent, ledger: &mut Ledger, record: &Record, desk: Desk
     let was_owed = ledger.settle(&record.id).is_some();
     match &record.body {
         Body::EscalationRaised(body) => agent.raised_came_home(record, body, was_owed, ledger, desk.in_force),
-        Body::EscalationOverdue(body) if !was_owed => agent.overdue_came_home(body),
+        Body::EscalationOverdue(body) if !was_owed => agent.overdue_came_home(record, body),
         Body::EscalationClosed(body) if !was_owed => agent.closed_came_home(record, body, desk),
         _ => {}
     }

@@ -35,6 +35,11 @@ pub(crate) fn raised_id(agent: &AgentId, escalation: &RecordId, raises: u32) -> 
     }
 }
 
+/// The id of what says that an escalation's deadline of this number was missed.
+pub(crate) fn overdue_id(agent: &AgentId, escalation: &RecordId, number: u64) -> RecordId {
+    decision_id(Escalation::SERVICE, agent.as_str(), escalation.as_str(), "escalation.overdue", number)
+}
+
 /// How many calls of an escalation came before this one, as its id says; none if it is not of this room's making.
 pub(crate) fn raises_of(agent: &AgentId, escalation: &RecordId, raised: &RecordId) -> u32 {
     (1..=RAISES_MAX).find(|raises| raised_id(agent, escalation, *raises) == *raised).unwrap_or(0)
@@ -104,8 +109,7 @@ impl Desk<'_> {
             summary: format!("{}: nobody took session {session} in time, priority {}, {}.", self.agent, episode.priority, episode.route),
             basis: self.basis("not_claimed_in_time", &episode.policy, episode.role, episode.causes()),
         };
-        let id = decision_id(Escalation::SERVICE, self.agent.as_str(), episode.id.as_str(), "escalation.overdue", number);
-        self.debt(id, session, episode.raised.clone(), episode.hops.saturating_add(1), body)
+        self.debt(overdue_id(self.agent, &episode.id, number), session, episode.raised.clone(), episode.hops.saturating_add(1), body)
     }
 
     /// `escalation.closed`, by `record` or by time.

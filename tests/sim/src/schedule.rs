@@ -62,6 +62,10 @@ pub enum What {
     Damage,
     /// So many seconds pass.
     Pass(i64),
+    /// The gateway is gone: until it is back nobody is heard, and time passes.
+    Shut,
+    /// The gateway is back, and says since when nobody could be heard.
+    Open,
     /// All members of a room go down, and none comes back.
     Down(usize),
     /// The room comes back.
@@ -126,10 +130,25 @@ impl Schedule {
                         self.add(rng, What::Pass(seconds));
                     }
                     3..5 => self.add_at_a_seat(rng, What::Upgrade),
+                    5..7 => self.shut(rng),
                     _ => {}
                 },
             }
         }
+    }
+
+    /// The door is shut for a while, in which rooms decide by the clock alone; what they decide may land when it is open again.
+    fn shut(&mut self, rng: &mut ChaCha8Rng) {
+        self.add(rng, What::Shut);
+        for _ in 0..rng.random_range(1..4) {
+            let seconds = rng.random_range(1..900);
+            self.add(rng, What::Pass(seconds));
+            for _ in 0..rng.random_range(0..6) {
+                let seat = rng.random_range(0..SEATS);
+                self.add(rng, What::Step(seat));
+            }
+        }
+        self.add(rng, What::Open);
     }
 
     fn add_at_a_seat(&mut self, rng: &mut ChaCha8Rng, what: fn(usize) -> What) {
@@ -245,6 +264,8 @@ impl std::fmt::Display for Action {
             What::Sleep(seat) => write!(f, "{} is stopped past the end of its session", member(*seat)),
             What::Damage => f.write_str("every snapshot is cut short"),
             What::Pass(seconds) => write!(f, "{seconds} s pass"),
+            What::Shut => f.write_str("the door is shut"),
+            What::Open => f.write_str("the door opens"),
             What::Down(room) => write!(f, "the {} room goes down", service(*room)),
             What::Up(room) => write!(f, "the {} room comes back", service(*room)),
             What::Upgrade(seat) => write!(f, "{} comes back as another version", member(*seat)),

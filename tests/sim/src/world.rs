@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use kit::Teller;
 use kit::lives::BIRTH;
 use kit::room::TOPIC;
 use machine::mutants::{self, Mutant};
@@ -14,7 +15,7 @@ use runtime::log::memory::{FaultPlan, MemoryLog, MemoryOptions};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{PumpOptions, Step};
 use runtime::snapshots::{MemorySnapshots, SnapshotStore};
-use wire::{AgentId, Event, Offset, Partition, RawRecord, SessionId, Timestamp};
+use wire::{AgentId, DoorOpened, Event, Offset, Partition, RawRecord, SessionId, Timestamp};
 
 use crate::life::LATE_S_MIN;
 use crate::platform::Platform;
@@ -33,11 +34,12 @@ const DECISIONS_WAIT_US: i64 = 5_000_000;
 /// A room that was down so long was down for hours.
 const DOWN_S_MIN: i64 = 3_600;
 /// What the world itself does, beside the log's own faults.
-const FAULTS: [&str; 12] = [
+const FAULTS: [&str; 13] = [
     "crashed",
     "slept",
     "joined",
     "clock_jumped",
+    "door_shut",
     "snapshot_damaged",
     "garbled",
     "told_late",
@@ -81,6 +83,9 @@ struct World {
     platform: Platform,
     /// The rooms that are down, since when, and what the others decided meanwhile.
     down: BTreeMap<usize, (Timestamp, usize)>,
+    /// Since when nobody can be heard, and how often that was over.
+    shut_since: Option<Timestamp>,
+    opened: u64,
     /// Whether more is to come.
     is_alive: bool,
     /// Until when each session was told of.
@@ -105,6 +110,8 @@ impl World {
             seats: Seat::all(),
             platform: Platform::new(schedule.seed, PARTITIONS),
             down: BTreeMap::new(),
+            shut_since: None,
+            opened: 0,
             is_alive: true,
             told: BTreeMap::new(),
             faults: FAULTS.into_iter().map(|name| (name, 0)).collect(),
@@ -149,6 +156,11 @@ impl World {
                 self.strike("clock_jumped");
                 self.log.set_now(self.log.clock().plus_s(*seconds));
             }
+            What::Shut => {
+                self.tell(|| "the door is shut".to_owned());
+                self.shut_since = Some(self.log.now());
+            }
+            What::Open => self.open(),
             What::Down(room) => self.bring_down(*room),
             What::Up(room) => self.bring_up(*room, &mut rng),
             What::Upgrade(seat) => self.upgrade(*seat),
@@ -233,6 +245,15 @@ impl World {
         self.tell(|| format!("{} says {} {} to all", event.source, event.body.kind(), event.id));
         let copy = |partition| Addressed { partition: Partition(partition), record: event.to_raw() };
         self.publish((0..PARTITIONS).map(copy).collect());
+    }
+
+    /// What the gateway says when it is back. A door that was not shut does not open.
+    fn open(&mut self) {
+        let Some(shut_since) = self.shut_since.take() else { return };
+        self.strike("door_shut");
+        self.opened += 1;
+        let said = Teller::person("door", "door").tell(self.log.now(), None, DoorOpened { shut_since });
+        self.say_to_all(&Event { id: format!("door-{:05}", self.opened).into(), ..said });
     }
 
     /// A publisher that knows nothing of this topic, or whose client places keys by another hash.

@@ -102,6 +102,23 @@ fn nobody_is_late_while_the_door_is_shut() {
 }
 
 #[test]
+fn who_was_said_to_be_late_before_the_door_was_heard_to_open_is_not_said_to_be_late_again() {
+    let mut desk = Desk::new();
+    desk.feels(-0.6);
+    let due = desk.last().due_at;
+    desk.pass(300);
+    desk.house.hold();
+    // By the clock alone, in a process that goes on while the gateway is away.
+    let shut_since = desk.now();
+    desk.pass(400);
+    desk.opens(shut_since);
+    desk.house.release();
+    desk.pass(2_000);
+    desk.feels(-0.6);
+    assert_eq!(desk.overdue().iter().map(|overdue| overdue.due_at).collect::<Vec<_>>(), [due]);
+}
+
+#[test]
 fn a_more_urgent_call_that_comes_late_moves_no_deadline_that_stands() {
     let mut desk = Desk::new();
     desk.feels(-0.6);

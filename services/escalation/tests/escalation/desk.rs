@@ -101,6 +101,11 @@ impl Desk {
     pub(crate) fn shut_for(&mut self, seconds: i64) {
         let shut_since = self.house.now();
         self.at_s += seconds;
+        self.opens(shut_since);
+    }
+
+    /// The door opens now. Whatever rooms decided by the clock since `shut_since` is decided.
+    pub(crate) fn opens(&mut self, shut_since: Timestamp) {
         let opened = self.platform.tell(BIRTH.plus_s(self.at_s), None, DoorOpened { shut_since });
         self.house.reopen(BIRTH.plus_s(self.at_s), opened);
     }
