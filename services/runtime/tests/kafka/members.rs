@@ -1,5 +1,8 @@
 //! Members of a group: when they are ones, by which rule they share, and one who would share by another rule than the others.
 
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
 use kit::{Teller, facts};
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -9,7 +12,7 @@ use rdkafka::topic_partition_list::Offset as At;
 use runtime::log::contract::PARTITIONS;
 use runtime::log::contract::fixtures::{Member, join, restore, share, until};
 use runtime::log::kafka::{Assignment, GroupProtocol, KafkaLog, KafkaOptions};
-use runtime::log::{Addressed, Log, LogError, Polled};
+use runtime::log::{Addressed, Consumer, Log, LogError, Polled};
 use wire::{Body, Kind, Offset, Partition, RawRecord, StoredRecord, codec};
 
 use super::OnKafka;
@@ -128,6 +131,46 @@ fn a_member_is_none_before_it_is_told_of_its_share_and_one_is_one_with_nothing_t
             (held == PARTITIONS as usize && with_nothing == 1 && are_members).then_some(())
         });
     }
+}
+
+/// Whatever its group has on its way to it: it ends, for the room that it is dropped by waits for that. One that comes back
+/// within its session is given its share at once, which it has not heard of yet when it leaves again.
+#[test]
+fn a_member_that_leaves_at_any_moment_of_a_rebalance_ends() {
+    const LEAVES: u64 = 16;
+    if !super::is_there() {
+        return;
+    }
+    let log = OnKafka::new().log;
+    for nth in 0..LEAVES {
+        let mut leaver = Member::join(&*log, "g", &format!("leaver-{}", nth % 2));
+        until("it has no share", || {
+            leaver.hear();
+            (!leaver.held.is_empty()).then_some(())
+        });
+        let mut newcomer = Member::join(&*log, "g", &format!("newcomer-{}", nth % 2));
+        for _ in 0..nth * 8 {
+            newcomer.hear();
+            // Every third is too busy to hear that it shall share.
+            if nth % 3 != 0 {
+                leaver.hear();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(ends(leaver.consumer), "leaver {nth} does not end");
+        assert!(ends(newcomer.consumer), "newcomer {nth} does not end");
+    }
+}
+
+/// Whether it is dropped in a time that a room may be asked to wait for.
+fn ends(consumer: Box<dyn Consumer>) -> bool {
+    const WITHIN: Duration = Duration::from_secs(15);
+    let (ended, waits) = channel();
+    std::thread::spawn(move || {
+        drop(consumer);
+        ended.send(()).ok();
+    });
+    waits.recv_timeout(WITHIN).is_ok()
 }
 
 #[test]

@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ pub(super) struct News {
     /// Whether it was told of a share since it joined, and be it an empty one.
     is_told: AtomicBool,
     said: Mutex<VecDeque<Polled>>,
+    /// Assignments and revocations that were followed.
+    rebalances: AtomicU64,
     heard: Heard,
     measured: Measured,
 }
@@ -309,13 +311,19 @@ impl Consumer for Reader {
 }
 
 impl Drop for Reader {
-    /// Gives everything back while the member is still served. Left to the closing of the client, the revocation may come
-    /// when nobody is there to take the answer, and then the answer waits for ever.
+    /// Gives everything back while the member is still served, and hears all that the group had to say by then. Left to the
+    /// closing of the client, an assignment is taken for a revocation and ends its group, and the revocation behind it is
+    /// answered to nobody, and waits for ever. Once unsubscribed the group says nothing new.
     fn drop(&mut self) {
         self.member.unsubscribe();
         let until = Patience::of(LEAVE_WITHIN);
-        while self.member.assignment().is_ok_and(|assigned| assigned.count() > 0) && !until.is_over() {
-            self.member.poll(LOOK_UP_EVERY);
+        while !until.is_over() {
+            let before = self.member.context().rebalances.load(Ordering::SeqCst);
+            let said = self.member.poll(LOOK_UP_EVERY).is_some();
+            let is_quiet = !said && self.member.context().rebalances.load(Ordering::SeqCst) == before;
+            if is_quiet && self.member.assignment().is_ok_and(|assigned| assigned.count() == 0) {
+                return;
+            }
         }
     }
 }
@@ -336,6 +344,7 @@ impl ConsumerContext for News {
     /// Runs inside [`Reader::poll`], so that nothing of the room's is under way. What is assigned is paused at once: it is
     /// the reader who reads it, from where the room says.
     fn rebalance(&self, member: &BaseConsumer<Self>, told: RespErr, partitions: &mut TopicPartitionList) {
+        self.rebalances.fetch_add(1, Ordering::SeqCst);
         let share = our_partitions(partitions);
         let news = if told == RespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.is_told.store(true, Ordering::SeqCst);

@@ -21,8 +21,10 @@ use crate::killed::{BATCH, SENDERS, corpus};
 
 /// The rooms, each by the program that is it.
 const ROOMS: [&str; 5] = ["incident", "rollback", "escalation", "capacity", "audit"];
-/// Facts that may be published from one kill to the next: half of them at once, and half just before it comes.
-const FACTS_A_KILL: u64 = 2 * (BATCH * SENDERS) as u64;
+/// Kills of each service, and facts of all of them: half of those that may be published from one kill to the next may be at
+/// once, and half just before it comes.
+const KILLS: (usize, usize) = (10, 200);
+const FACTS: (usize, usize) = (100_000, 1_000_000);
 /// How long it is from one kill to the next, and how long before it facts are on their way, at most.
 const NEXT_KILL_MAX_MS: u64 = 1_500;
 const ON_THEIR_WAY_MAX_MS: u64 = 12;
@@ -55,19 +57,21 @@ fn services_that_are_processes_of_their_own_tell_and_decide_what_one_reeve_does(
 fn services_of_which_any_is_killed_at_any_time_lose_repeat_and_alter_nothing() {
     let Some(topic) = beside_a_broker() else { return };
     let (mut dice, data, services) = (dice(), folder(), ["gateway"].into_iter().chain(ROOMS).collect::<Vec<_>>());
-    let kills = services.len() * tenth_or_whole(4, 200);
-    let facts = corpus(&mut dice, (kills + 1) * FACTS_A_KILL as usize);
+    let kills = services.len() * tenth_or_whole(KILLS.0, KILLS.1);
+    let facts = corpus(&mut dice, tenth_or_whole(FACTS.0, FACTS.1));
+    let a_kill = (facts.len() / (kills + 1)) as u64;
     let publisher = Publisher::begin(&facts, BATCH, SENDERS);
     let mut house: Vec<Service> = services.iter().map(|name| Service::begin(name, &topic, data.path())).collect();
     publisher.find(Some(&house[0].url));
     let (bar, begun) = (bar("kills of services", kills as u64), moment());
-    let (mut granted, mut met_on_their_way) = (FACTS_A_KILL, 0);
+    let (mut granted, mut met_on_their_way) = (a_kill, 0);
     publisher.grant(granted);
-    eventually("the first facts are taken", || (publisher.acknowledged() == granted).then_some(()));
+    // Whole batches are taken, and the last of them may not be.
+    eventually("the first facts are taken", || (publisher.acknowledged() + BATCH as u64 > granted).then_some(()));
     for kill in 0..kills {
         for wait_max_ms in [NEXT_KILL_MAX_MS, ON_THEIR_WAY_MAX_MS] {
-            publisher.grant(FACTS_A_KILL / 2);
-            granted += FACTS_A_KILL / 2;
+            publisher.grant(a_kill / 2);
+            granted += a_kill / 2;
             std::thread::sleep(Duration::from_millis(dice.random_range(0..wait_max_ms)));
         }
         let killed = kill % services.len();
