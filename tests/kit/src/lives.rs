@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use machine::laws::Life;
 use proptest::prelude::*;
-use wire::{Automation, Body, DoorOpened, Event, Kind, Mode, Record, Timestamp};
+use wire::{Automation, Body, Event, Kind, Mode, Record, Timestamp};
 
 use crate::facts::{self, Teller};
 use crate::house::House;
@@ -73,10 +73,6 @@ enum Step {
         mode: Mode,
     },
     Idle {
-        seconds: i64,
-    },
-    /// Nobody can be heard for a while, and that is told of all agents.
-    Shut {
         seconds: i64,
     },
 }
@@ -215,7 +211,6 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(agent, automation)| Step::Automation { agent, automation }),
         1 => (agent(), prop::sample::select(vec![Mode::Normal, Mode::Reduced, Mode::HumanOnly])).prop_map(|(agent, mode)| Step::Mode { agent, mode }),
         1 => (1..40_000_i64).prop_map(|seconds| Step::Idle { seconds }),
-        1 => (1..4_000_i64).prop_map(|seconds| Step::Shut { seconds }),
     ]
 }
 
@@ -285,7 +280,6 @@ struct Story {
     now: Timestamp,
     platforms: Vec<Teller>,
     people: Vec<Teller>,
-    door: Teller,
     facts: Life,
 }
 
@@ -297,7 +291,6 @@ impl Story {
             now: BIRTH,
             platforms: AGENTS.iter().map(|agent| Teller::new(agent)).collect(),
             people: AGENTS.iter().map(|agent| Teller::person("ann", agent)).collect(),
-            door: Teller::new("door"),
             facts: Vec::new(),
         }
     }
@@ -333,11 +326,6 @@ impl Story {
             Step::Automation { agent, automation } => self.word(agent, facts::automation(automation)),
             Step::Mode { agent, mode } => self.word(agent, facts::mode(mode)),
             Step::Idle { seconds } => self.now = self.now.plus_s(seconds),
-            Step::Shut { seconds } => {
-                let shut_since = self.now;
-                self.now = self.now.plus_s(seconds);
-                self.facts.push((self.now, self.door.tell(self.now, None, DoorOpened { shut_since })));
-            }
         }
     }
 
