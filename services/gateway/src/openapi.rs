@@ -19,6 +19,7 @@ use utoipa::openapi::{
 use self::schemas::read;
 use crate::contract::{Answer, Asks, EVENTS_ROUTE, OPERATIONS, Operation, Parameter};
 use crate::problem::ProblemKind;
+use crate::query::LIMIT_MAX;
 
 /// What may name an agent in a path.
 const NO_CONTROL_CHARACTERS: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$";
@@ -136,7 +137,7 @@ fn written_parameter(parameter: Parameter) -> Named {
             query("from", "Go on after the record that this cursor came with; `now`: with what is yet to come.", schemas::cursor())
         }
         Parameter::FromNow => query("from", "`now`: only orders that are yet to come.", json!({ "type": "string", "enum": ["now"] })),
-        Parameter::Limit => query("limit", "End after so many records.", json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX })),
+        Parameter::Limit => query("limit", "End after so many records.", json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX })),
         Parameter::Follow => query("follow", "Go on with what is yet to come.", json!({ "type": "boolean" })),
         Parameter::Wait => query(
             "wait_s",

@@ -81,11 +81,11 @@ impl Query {
                 None
             }
             "limit" => match value.parse() {
-                Ok(limit) if limit > 0 => {
+                Ok(limit @ 1..=LIMIT_MAX) => {
                     self.limit = Some(limit);
                     None
                 }
-                _ => Some(Fault::new(name, "out_of_range", format!("limit is `{value}`")).limit(format!("1 to {}", u64::MAX))),
+                _ => Some(Fault::new(name, "out_of_range", format!("limit is `{value}`")).limit(format!("1 to {LIMIT_MAX}"))),
             },
             "follow" => match value.as_str() {
                 "true" | "false" => {
@@ -106,6 +106,9 @@ impl Query {
         fault.into_iter().collect()
     }
 }
+
+/// The most records that may be asked for: what clients of every language have a number for.
+pub(crate) const LIMIT_MAX: u64 = i64::MAX as u64;
 
 /// The parameter by which a stream ends once nothing new came for a while.
 pub(crate) const WAIT: &str = "wait_s";

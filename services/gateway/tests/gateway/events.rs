@@ -119,6 +119,7 @@ async fn questions_that_are_not_well_formed_are_refused() {
         ("?agnet=telecom", vec![(None, "agnet", "unknown_field")]),
         ("?limit=0&follow=maybe", vec![(None, "limit", "out_of_range"), (None, "follow", "out_of_range")]),
         ("?limit=-1", vec![(None, "limit", "out_of_range")]),
+        ("?limit=9223372036854775808", vec![(None, "limit", "out_of_range")]),
         ("?from=nonsense", vec![(None, "from", "malformed")]),
         ("?from=99.0.0.0", vec![(None, "from", "out_of_range")]),
         ("?id=", vec![(None, "id", "malformed")]),
