@@ -64,7 +64,7 @@ torture: build ## ten times what `make test` bears: hostile input, 500 kills and
 	@REEVE_TORTURE=full $(PART) "bad input: HTTP" cargo test $(HOUSE) --test hostile -- --nocapture
 	@REEVE_TORTURE=full $(PART) "kills, disks, overload" cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1 --skip kafka::
 	@REEVE_TORTURE=full $(PART) "requests held on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka holes -- --nocapture
-	@REEVE_TORTURE=full $(PART) "kills and zombies on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1
+	@REEVE_TORTURE=full REEVE_PART_LIMIT_S=10800 $(PART) "kills and zombies on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1
 	@REEVE_TORTURE=full KAFKA_NODES=3 $(PART) "brokers fall" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka::brokers -- --nocapture --test-threads 1
 	@$(PART) --summary
 

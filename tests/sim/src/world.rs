@@ -83,9 +83,9 @@ struct World {
     platform: Platform,
     /// The rooms that are down, since when, and what the others decided meanwhile.
     down: BTreeMap<usize, (Timestamp, usize)>,
-    /// Since when nobody can be heard, and how often that was over.
+    /// Who says that the door is open, and since when nobody can be heard.
+    door: Teller,
     shut_since: Option<Timestamp>,
-    opened: u64,
     /// Whether more is to come.
     is_alive: bool,
     /// Until when each session was told of.
@@ -110,8 +110,8 @@ impl World {
             seats: Seat::all(),
             platform: Platform::new(schedule.seed, PARTITIONS),
             down: BTreeMap::new(),
+            door: Teller::person("door", "door"),
             shut_since: None,
-            opened: 0,
             is_alive: true,
             told: BTreeMap::new(),
             faults: FAULTS.into_iter().map(|name| (name, 0)).collect(),
@@ -251,9 +251,8 @@ impl World {
     fn open(&mut self) {
         let Some(shut_since) = self.shut_since.take() else { return };
         self.strike("door_shut");
-        self.opened += 1;
-        let said = Teller::person("door", "door").tell(self.log.now(), None, DoorOpened { shut_since });
-        self.say_to_all(&Event { id: format!("door-{:05}", self.opened).into(), ..said });
+        let opened = self.door.tell(self.log.now(), None, DoorOpened { shut_since });
+        self.say_to_all(&opened);
     }
 
     /// A publisher that knows nothing of this topic, or whose client places keys by another hash.

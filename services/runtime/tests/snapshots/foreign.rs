@@ -65,10 +65,13 @@ fn desk_at(position: i64) -> SnapshotPlace {
 // === impl Foreign ===
 
 impl Foreign {
-    /// `None` where there is none; the run says so, loudly.
+    /// `None` where there is none, which is said.
     #[expect(clippy::disallowed_methods, reason = "a test is told where its bucket is")]
     fn here() -> Option<Self> {
-        let name = std::env::var("REEVE_BUCKET").ok()?;
+        let Ok(name) = std::env::var("REEVE_BUCKET") else {
+            eprintln!("passed over: REEVE_BUCKET names no bucket (`deploy/bucket/bucket run` has one)");
+            return None;
+        };
         let variables = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
         Some(Self { name, environment: variables.collect() })
     }
