@@ -5,13 +5,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use runtime::log::Log;
 use runtime::log::contract::fixtures::{restore, transaction, until};
 use runtime::log::contract::{PARTITIONS, Pending, Subject};
 use runtime::log::kafka::demands::findings;
 use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
-use wire::Timestamp;
+use wire::{Partition, Timestamp};
 
 mod cycle;
 #[path = "../desk/mod.rs"]
@@ -44,6 +45,22 @@ fn a_topic_that_was_made_here_is_told_as_it_is_and_lacks_nothing_but_copies() {
     let nowhere = KafkaOptions::new(&options.brokers, "nowhere");
     assert_eq!(runtime.block_on(topics::look(&nowhere)).expect("the broker answers"), None);
     assert_eq!(runtime.block_on(topics::look(&nowhere)).expect("the broker answers"), None, "asking made none");
+}
+
+#[test]
+fn silence_on_one_copy_is_judged_a_second_late_for_a_broker_may_stand_still_before_it_shows_what_it_has_dated() {
+    if !is_there() {
+        return;
+    }
+    let made = OnKafka::new().options;
+    for (replication_lag_max, late_us) in [(made.replication_lag_max, 1_000_000), (Duration::from_millis(20), 20_000)] {
+        let log = KafkaLog::open(KafkaOptions { replication_lag_max, ..made.clone() }).expect("the topic is there");
+        let mut onlooker = log.consumer("onlookers", "a").expect("the broker is there");
+        let before = log.now();
+        let extent = onlooker.extent(Partition(0)).expect("the broker is there");
+        let asked = Timestamp(extent.quiet_until.0 + late_us);
+        assert!((before..=log.now()).contains(&asked), "{late_us} us: {asked} is not from {before} on");
+    }
 }
 
 /// A topic of its own on the broker, with groups and producers of its own.

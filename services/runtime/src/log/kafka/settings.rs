@@ -26,7 +26,8 @@ pub struct KafkaOptions {
     pub namespace: String,
     /// How far the clocks of brokers and rooms may lie apart, at most: silence is judged this much later.
     pub clock_skew_max: Duration,
-    /// How long a record may wait for its copies, at most, before anybody can read it. A topic with one copy has none to wait for.
+    /// How long a record may wait for its copies, at most, before anybody can read it. On a topic with one copy it waits for its
+    /// broker only: never longer than a second.
     pub replication_lag_max: Duration,
     /// How the members of a group agree on who reads what.
     pub group_protocol: GroupProtocol,
