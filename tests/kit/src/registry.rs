@@ -3,6 +3,7 @@
 //! Schemas are what they are by their JSON, so that spaces do not make another one. Compatibility is judged as `wire` does.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -13,9 +14,12 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio_native_tls::native_tls::{self, Identity};
+use tokio_native_tls::{TlsAcceptor, TlsStream};
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 const LEVELS: [&str; 7] = ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
@@ -50,6 +54,12 @@ struct Fault(StatusCode, u32, String);
 
 type Answer = Result<Value, Fault>;
 
+/// Hears those only who believe its certificate.
+struct Secured {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+}
+
 // === impl Registry ===
 
 impl Registry {
@@ -58,17 +68,37 @@ impl Registry {
     /// # Panics
     /// When there is no port or no thread to be had.
     pub fn start() -> Self {
+        Self::start_by(None)
+    }
+
+    /// The same by TLS, as `localhost`, with a certificate and its key in PEM.
+    ///
+    /// # Panics
+    /// When these are not in order, and as [`Registry::start`] does.
+    pub fn start_secured(certificate: &[u8], key: &[u8]) -> Self {
+        let identity = Identity::from_pkcs8(certificate, key).expect("a certificate and its key");
+        Self::start_by(Some(native_tls::TlsAcceptor::new(identity).expect("they belong together").into()))
+    }
+
+    fn start_by(tls: Option<TlsAcceptor>) -> Self {
         let shared = Arc::new(Shared::default());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a socket");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let address = listener.local_addr().expect("it is bound");
+        let url = if tls.is_some() { format!("https://localhost:{}", address.port()) } else { format!("http://{address}") };
         let routes = routes(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let serve = async move {
             let listener = TcpListener::from_std(listener).expect("a socket");
+            let served = async {
+                match tls {
+                    None => axum::serve(listener, routes).await,
+                    Some(tls) => axum::serve(Secured { listener, tls }, routes).await,
+                }
+            };
             tokio::select! {
-                served = axum::serve(listener, routes).into_future() => served.expect("it serves"),
+                served = served => served.expect("it serves"),
                 _ = stopped => {}
             }
         };
@@ -101,6 +131,24 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let _ = self.stop.take().map(|stop| stop.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+impl Listener for Secured {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, peer) = Listener::accept(&mut self.listener).await;
+            if let Ok(stream) = self.tls.accept(stream).await {
+                return (stream, peer);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
     }
 }
 

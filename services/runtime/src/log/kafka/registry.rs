@@ -22,7 +22,7 @@ use wire::codec::{self, FRAMING_BYTES, REGISTERED_BYTES};
 use wire::{Kind, RawRecord};
 
 use super::unavailable;
-use crate::errors::Code;
+use crate::errors::{Code, chain};
 use crate::log::{LogError, locked};
 use crate::retry::Retry;
 
@@ -41,7 +41,7 @@ const NO_SUCH_SCHEMA: u32 = 40_403;
 /// Where a schema registry answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryOptions {
-    /// Its address, `http://` or `https://`.
+    /// Its address, `http://` or `https://`. Whom to trust says the system, or `SSL_CERT_FILE`.
     pub url: String,
     /// Who asks it, where it wants to know.
     pub credentials: Option<Credentials>,
@@ -187,9 +187,10 @@ fn is_final(error: &SRCError) -> bool {
     said(error).is_some_and(|said| matches!(said.error_code, 400..=428 | 430..=499 | 40_000..=42_899 | 43_000..=49_999))
 }
 
+/// What went wrong and all that is below it: that a certificate was not believed stands at the bottom.
 fn told(error: &SRCError) -> String {
-    match &error.cause {
-        Some(cause) => format!("{}: {cause}", error.error),
+    match error.source() {
+        Some(cause) => format!("{}: {}", error.error, chain(cause)),
         None => error.error.clone(),
     }
 }

@@ -1,3 +1,5 @@
+use std::process::Command;
+
 use bytes::Bytes;
 use kit::Teller;
 use kit::facts::outcome;
@@ -5,6 +7,10 @@ use kit::registry::Registry as Double;
 use wire::{Event, Refusal, Timestamp};
 
 use super::*;
+
+/// What a process that trusts a registry is told: where it answers, and what to ask it for.
+const TRUSTED: &str = "REEVE_TEST_REGISTRY";
+const TRUSTED_ID: &str = "REEVE_TEST_REGISTRY_ID";
 
 #[test]
 fn a_value_that_is_framed_by_an_id_is_read_as_the_single_object_of_its_schema_and_can_be_made_again() {
@@ -100,8 +106,52 @@ fn what_starts_like_a_framing_and_is_none_is_left_alone() {
     }
 }
 
+#[test]
+fn a_registry_is_asked_by_tls_where_its_certificate_is_trusted_and_who_does_not_trust_it_is_told_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = (folder.path().join("own.pem"), folder.path().join("own.key"));
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"];
+    let names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509"]).args(curve).args(names).arg("-out").arg(&certificate).arg("-keyout").arg(&key);
+    let Ok(made) = openssl.output() else {
+        eprintln!("passed over: there is no openssl, for a certificate");
+        return;
+    };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let read = |path| std::fs::read(path).expect("it was just made");
+    let double = Double::start_secured(&read(&certificate), &read(&key));
+    let id = double.register("whatever", "AVRO", Kind::OutcomeReported.schema_text());
+
+    let mut framed = framed_by(id, &event().to_raw());
+    let Err(LogError::RegistrySilent { reason, .. }) = begin(&double).translate(&mut framed) else { panic!("nobody vouches for it") };
+    assert!(reason.contains("certificate verify failed"), "{reason}");
+    assert_eq!(double.asked(), Vec::<String>::new());
+
+    // Whom a process trusts is settled when it starts.
+    let mut trusting = Command::new(std::env::current_exe().expect("this binary has a path"));
+    trusting.args(["--exact", "log::kafka::registry::tests::trusts"]).env("SSL_CERT_FILE", &certificate);
+    let told = trusting.env(TRUSTED, &double.url).env(TRUSTED_ID, id.to_string()).output().expect("it starts");
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
+    assert!(double.asked().contains(&format!("GET /schemas/ids/{id}")), "{:?}", double.asked());
+}
+
+/// Not a test of its own: the process that trusts the registry. Without a word about one it does nothing.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it is told by its environment")]
+fn trusts() {
+    let (Ok(url), Ok(id)) = (std::env::var(TRUSTED), std::env::var(TRUSTED_ID)) else { return };
+    let mut framed = framed_by(id.parse().expect("an id"), &event().to_raw());
+    begin_at(&url).translate(&mut framed).expect("it is trusted");
+    assert_eq!(Event::from_raw(&framed), Ok(event()));
+}
+
 fn begin(double: &Double) -> Registry {
-    Registry::begin(&RegistryOptions { url: double.url.clone(), credentials: None }).expect("a thread")
+    begin_at(&double.url)
+}
+
+fn begin_at(url: &str) -> Registry {
+    Registry::begin(&RegistryOptions { url: url.to_owned(), credentials: None }).expect("a thread")
 }
 
 fn framed_by(id: u32, single: &RawRecord) -> RawRecord {
