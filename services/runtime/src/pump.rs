@@ -29,9 +29,14 @@ use crate::snapshots::{self, SnapshotStore};
 pub const DECISIONS_PER_TRANSACTION_MAX: usize = 500;
 /// Records of one poll, and records folded in one step and partition.
 pub const RECORDS_PER_POLL_MAX: usize = 500;
-/// How long decisions may wait for others while a room has more to fold, as a rule: a transaction takes a broker some 2 ms, and
+/// How long decisions may wait for others while a room has more to fold, at least: a transaction takes a broker some 2 ms, and
 /// one for each of the few decisions of a poll would make a room that is behind four times as slow (PITFALLS, commit rule).
 pub const DECISIONS_WAIT_US: i64 = 50_000;
+/// And where a transaction takes longer, so many times as long as the last one took: a room that is behind gives transactions a
+/// twentieth of its time, on whatever broker.
+const DECISIONS_WAIT_TRANSACTIONS: i64 = 20;
+/// However long that is, decisions wait no longer for it.
+const DECISIONS_WAIT_US_MAX: i64 = 500_000;
 /// With nothing owed, offsets are committed at most once in this much of the log's time.
 pub const OFFSETS_EVERY_US: i64 = 500_000;
 
@@ -41,7 +46,7 @@ pub struct PumpOptions {
     /// Stable number of this instance among those of its room: part of its transactional id.
     pub ordinal: u32,
     /// Microseconds of the log's time since the last transaction within which decisions wait for others while there is more
-    /// to fold. Who is at the log's end waits for nobody.
+    /// to fold; longer where transactions are slow. Who is at the log's end waits for nobody.
     pub decisions_wait_us: i64,
     /// Where snapshots are kept; absent: none are taken, and every restore folds from the start.
     pub snapshots: Option<Arc<dyn SnapshotStore>>,
@@ -64,6 +69,8 @@ pub struct Pump<M: Machine> {
     held: BTreeMap<Partition, Held<M>>,
     /// When the last transaction was committed.
     offsets_at: Timestamp,
+    /// How long that took, in microseconds of the log's time.
+    commit_us: i64,
     /// Whether more was owed than one transaction takes: what is left waits for nothing.
     owes_more: bool,
     /// Decisions published by this process: what [`Mutant::CountedIds`] counts.
@@ -126,6 +133,7 @@ impl<M: Machine> Pump<M> {
             arriving: BTreeMap::new(),
             held: BTreeMap::new(),
             offsets_at: Timestamp::MIN,
+            commit_us: 0,
             owes_more: false,
             published: 0,
         }
@@ -363,7 +371,8 @@ impl<M: Machine> Pump<M> {
     /// folds nothing in the next step, and is asked then.
     fn waits_for_more(&self, folded: usize) -> bool {
         let since_us = self.log.now().since_us(self.offsets_at);
-        folded > 0 && !self.owes_more && (0..self.options.decisions_wait_us).contains(&since_us)
+        let slow_us = self.commit_us.saturating_mul(DECISIONS_WAIT_TRANSACTIONS).min(DECISIONS_WAIT_US_MAX);
+        folded > 0 && !self.owes_more && (0..self.options.decisions_wait_us.max(slow_us)).contains(&since_us)
     }
 
     /// Asks every partition what it owes and commits it, or the offsets alone when it is time for that.
@@ -406,9 +415,12 @@ impl<M: Machine> Pump<M> {
             membership: self.consumer.as_ref().filter(|_| !broken(Mutant::NoGroupMetadata)).and_then(|consumer| consumer.membership()),
         };
         let offsets = transaction.offsets.clone();
+        let begun = self.log.now();
         let producer = self.producer.as_mut().expect("publishing and draining look before they commit");
         match producer.commit(transaction) {
             Ok(delivered) => {
+                self.offsets_at = self.log.now();
+                self.commit_us = self.offsets_at.since_us(begun);
                 self.committed(&owed, &addressed, &delivered, &offsets);
                 Ok(owed.len())
             }
@@ -441,7 +453,6 @@ impl<M: Machine> Pump<M> {
             }
         }
         self.published += owed.len() as u64;
-        self.offsets_at = self.log.now();
     }
 
     /// Any transaction that does not end in a successful commit: the producer is discarded, what it held is in doubt

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use desk::{Desk, SILENCE_S, World, agent, fact, harm, settle};
 use machine::Fold;
-use runtime::log::memory::{CommitFault, FaultPlan};
+use runtime::log::memory::{CommitFault, FaultPlan, MemoryOptions};
 use runtime::log::{Addressed, Log};
 use runtime::pump::{DECISIONS_PER_TRANSACTION_MAX, Pump, PumpOptions, Step};
 use wire::{Event, Headers, Kind, Offset, Partition, RawRecord, Record, Timestamp, codec};
@@ -240,6 +240,31 @@ fn shortly_after_a_transaction_decisions_go_out_with_those_of_the_next_records_a
     assert_eq!(published(&mut world, 1), [2], "both wait for each other");
     assert_eq!(published(&mut world, 2), [1, 1], "a second later the first waits for nobody");
     assert_once(&world, 6, "all of them");
+}
+
+#[test]
+fn where_transactions_are_slow_decisions_wait_for_each_other_longer_so_that_those_take_a_twentieth_of_the_time() {
+    let published = |commit_us, later_us| -> Vec<usize> {
+        let mut world = World::with(MemoryOptions { partitions: 2, commit_us, ..MemoryOptions::default() });
+        let mut pump = world.pump();
+        settle(&mut pump);
+        world.harm_now(0);
+        while pump.step().expect("calm weather").published == 0 {}
+        world.log.set_now(Timestamp(world.log.now().0 + later_us));
+        // Each poll hands out records of one partition.
+        (0..2).for_each(|partition| world.harm_now(partition));
+        let steps = std::iter::repeat_with(|| pump.step().expect("calm weather")).take_while(|step| !step.idle);
+        let published: Vec<usize> = steps.map(|step| step.published).filter(|count| *count > 0).collect();
+        assert_once(&world, 3, "all of them");
+        published
+    };
+    let (alone, together) = ([1, 1], [2]);
+    assert_eq!(published(2_000, 40_000), together);
+    assert_eq!(published(2_000, 60_000), alone, "a quick one costs little");
+    assert_eq!(published(10_000, 190_000), together);
+    assert_eq!(published(10_000, 210_000), alone);
+    assert_eq!(published(2_000_000, 490_000), together);
+    assert_eq!(published(2_000_000, 510_000), alone, "half a second is enough for anybody");
 }
 
 #[test]

@@ -190,7 +190,11 @@ impl World {
     }
 
     pub(crate) fn with_faults(partitions: u32, seed: u64, faults: FaultPlan) -> Self {
-        Self { log: MemoryLog::new(MemoryOptions { partitions, seed, faults, ..MemoryOptions::default() }), said: 0 }
+        Self::with(MemoryOptions { partitions, seed, faults, ..MemoryOptions::default() })
+    }
+
+    pub(crate) fn with(options: MemoryOptions) -> Self {
+        Self { log: MemoryLog::new(options), said: 0 }
     }
 
     pub(crate) fn pump(&self) -> Pump<Desk> {
@@ -220,11 +224,20 @@ impl World {
         self.say(at_s, partition, "none", harm(category));
     }
 
+    /// Says at this very moment that an agent did harm.
+    pub(crate) fn harm_now(&mut self, partition: u32) {
+        self.say_now(partition, "none", harm("tests"));
+    }
+
     fn say(&mut self, at_s: i64, partition: u32, session: &str, body: Body) {
+        self.log.set_now(Timestamp(0).plus_s(at_s));
+        self.say_now(partition, session, body);
+    }
+
+    fn say_now(&mut self, partition: u32, session: &str, body: Body) {
         self.said += 1;
         let key = agent(Partition(partition), self.log.partitions());
         let event = Event { key, ..fact(self.said, partition, session, body) };
-        self.log.set_now(Timestamp(0).plus_s(at_s));
         self.log
             .publish_unchecked(vec![Addressed { partition: Partition(partition), record: event.to_raw() }])
             .expect("the partition exists");

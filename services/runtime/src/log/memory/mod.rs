@@ -42,6 +42,8 @@ pub struct MemoryOptions {
     pub skew_us: i64,
     /// How long an append may wait for its copies before anybody can see it, at most, in microseconds: it is dated when it comes.
     pub replication_lag_us: i64,
+    /// How long a commit takes, in microseconds.
+    pub commit_us: i64,
 }
 
 /// A log that lives as long as it is held.
@@ -61,10 +63,11 @@ struct Inner {
 // === impl MemoryOptions ===
 
 impl Default for MemoryOptions {
-    /// One partition of `agent-events` in calm weather, at the beginning of 1970, where all clocks agree and no copy is waited for.
+    /// One partition of `agent-events` in calm weather, at the beginning of 1970, where all clocks agree, no copy is waited for, and
+    /// a commit takes no time.
     fn default() -> Self {
         let (topic, start) = ("agent-events".to_owned(), Timestamp(0));
-        Self { topic, partitions: 1, seed: 0, faults: FaultPlan::default(), start, skew_us: 0, replication_lag_us: 0 }
+        Self { topic, partitions: 1, seed: 0, faults: FaultPlan::default(), start, skew_us: 0, replication_lag_us: 0, commit_us: 0 }
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) skew_us: i64,
     /// How long an append may wait for its copies before anybody can see it.
     replication_lag_us: i64,
+    /// How long a commit takes.
+    commit_us: i64,
     pub(super) shelves: Vec<Shelf>,
     pub(super) dice: Dice,
     /// Changes so far, for whoever waits.
@@ -63,6 +65,7 @@ impl State {
             now: options.start,
             skew_us: options.skew_us,
             replication_lag_us: options.replication_lag_us,
+            commit_us: options.commit_us,
             shelves: (0..options.partitions).map(|_| Shelf::default()).collect(),
             dice: Dice::new(options.seed, options.faults),
             changes: 0,
@@ -218,7 +221,9 @@ impl State {
         let offsets = transaction.offsets.into_iter().map(|(partition, next)| ((membership.group.clone(), partition), next)).collect();
         let pending = Pending { on_the_way: transaction.records, landed: Vec::new(), offsets, arrives: Arrives::Nothing, since: self.now };
         self.pending.insert(id.to_owned(), pending);
-        self.meet(id, coordinator, &membership)
+        let met = self.meet(id, coordinator, &membership);
+        self.now = Timestamp(self.now.0 + self.commit_us);
+        met
     }
 
     fn meet(&mut self, id: &str, coordinator: &Coordinator, membership: &Membership) -> Result<Vec<Offset>, CommitError> {
