@@ -37,12 +37,19 @@ pub fn bar(what: &'static str, length: u64) -> ProgressBar {
 
 /// Returns what `look` finds, once it finds something.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = moment();
+    eventually_nearer(what, || look().ok_or(0))
+}
+
+/// Returns what `look` finds, once it finds something instead of how much is left. Patience begins anew whenever less is left than
+/// ever was.
+pub fn eventually_nearer<T>(what: &str, mut look: impl FnMut() -> Result<T, u64>) -> T {
+    let (mut begun, mut least) = (moment(), u64::MAX);
     loop {
-        if let Some(found) = look() {
-            return found;
+        match look() {
+            Ok(found) => return found,
+            Err(left) if left < least => (begun, least) = (moment(), left),
+            Err(left) => assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}, and {left} are left"),
         }
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
         std::thread::sleep(LOOK_EVERY);
     }
 }

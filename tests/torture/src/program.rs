@@ -11,7 +11,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use wire::partitioner::partition_of;
 
-use crate::ground::{PATIENCE, eventually, moment};
+use crate::ground::{PATIENCE, eventually, eventually_nearer, moment};
 
 /// Source of the facts by which a test knows how far rooms have come. Nobody is asked for them.
 pub const MARKS: &str = "/torture/marks";
@@ -193,10 +193,13 @@ impl Up {
     /// The same of rooms that are processes of their own, each by its address; this is their gateway.
     pub fn settle_with(&self, rooms: &[&str]) -> wire::Timestamp {
         let last = self.mark();
-        eventually("rest", || {
+        eventually_nearer("rest", || {
             let now = reeve::fact::now();
-            let rests = |url: &&str| get(&format!("{url}/readyz")).is_ok_and(|(_, told)| is_at_rest(&told, &last, now));
-            rooms.iter().all(rests).then_some(now)
+            let told: Vec<Value> = rooms.iter().filter_map(|url| get(&format!("{url}/readyz")).ok()).map(|(_, told)| told).collect();
+            let rest = told.len() == rooms.len() && told.iter().all(|told| is_at_rest(told, &last, now));
+            // Of a room that does not answer nothing is known.
+            let left = if told.len() < rooms.len() { u64::MAX } else { told.iter().map(|told| left_before(told, &last)).sum() };
+            if rest { Ok(now) } else { Err(left) }
         })
     }
 
@@ -266,6 +269,14 @@ fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> Result<(u16, Value), 
         let body = answer.bytes().await?;
         Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     })
+}
+
+/// How many records up to `last` the rooms have not read yet, by partition.
+fn left_before(readiness: &Value, last: &BTreeMap<u64, i64>) -> u64 {
+    let rooms = readiness["rooms"].as_array().into_iter().flatten();
+    let partitions = rooms.flat_map(|room| room["partitions"].as_array().into_iter().flatten());
+    let left = |partition: &Value| Some(last.get(&partition["partition"].as_u64()?)? + 1 - partition["position"].as_i64()?);
+    partitions.filter_map(left).map(|left| left.max(0).unsigned_abs()).sum()
 }
 
 fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp) -> bool {

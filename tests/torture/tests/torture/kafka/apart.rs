@@ -25,6 +25,8 @@ const ROOMS: [&str; 5] = ["incident", "rollback", "escalation", "capacity", "aud
 /// once, and half just before it comes.
 const KILLS: (usize, usize) = (10, 200);
 const FACTS: (usize, usize) = (100_000, 1_000_000);
+/// Records after which each takes a snapshot of a state that grows with the facts: so often that nearly every life begins with one.
+const SNAPSHOT_EVERY_RECORDS: (usize, usize) = (100, 1_000);
 /// How long it is from one kill to the next, and how long before it facts are on their way, at most.
 const NEXT_KILL_MAX_MS: u64 = 1_500;
 const ON_THEIR_WAY_MAX_MS: u64 = 12;
@@ -127,7 +129,8 @@ impl Service {
 
     fn live(name: &str, address: &str, topic: &KafkaTopic, data: &Path) -> Up {
         let mut command = on_topic(name, topic, data, address);
-        command.envs([("REEVE_SNAPSHOTS_EVERY_RECORDS", "100"), ("REEVE_ARCHIVE_EVERY_SECONDS", "1")]);
+        let snapshot_every = tenth_or_whole(SNAPSHOT_EVERY_RECORDS.0, SNAPSHOT_EVERY_RECORDS.1).to_string();
+        command.envs([("REEVE_SNAPSHOTS_EVERY_RECORDS", snapshot_every.as_str()), ("REEVE_ARCHIVE_EVERY_SECONDS", "1")]);
         let mut up = Up::begin(&mut command);
         up.url = format!("http://{address}");
         up
