@@ -9,6 +9,8 @@ or, where a schema registry stands beside Kafka and Reeve is told of it (`schema
     pip install "confluent-kafka[avro,schemaregistry]"
     python examples/publish.py --brokers 127.0.0.1:9092 --registry http://127.0.0.1:8081 < facts.jsonl
 
+(`--ids-in-headers` as its newer serializers do: a header names the schema, by a GUID.)
+
 Each line is a CloudEvent as the gateway takes it over HTTP:
 
     {"source": "/platforms/acme/agents/billing", "id": "1", "type": "io.reeve.session.started.v1",
@@ -35,10 +37,11 @@ SINGLE_OBJECT = b"\xc3\x01"
 class Publisher:
     """Facts in, records out: each acknowledged by every in-sync replica, or an error."""
 
-    def __init__(self, brokers: str, topic: str, registry: str | None = None, schemas: Path = SCHEMAS, **settings: str) -> None:
+    def __init__(self, brokers: str, topic: str, registry: str | None = None, ids_in_headers: bool = False, schemas: Path = SCHEMAS,
+                 **settings: str) -> None:
         self.topic = topic
         self.schemas = schemas
-        self.frame = registered(registry, topic) if registry else single_object
+        self.frame = registered(registry, topic, ids_in_headers) if registry else single_object
         self.known = {}
         self.failed = []
         self.producer = Producer({
@@ -58,16 +61,15 @@ class Publisher:
         attributes = {name: event.get(name) for name in ("id", "source", "type", "time", "subject")}
         headers = [("ce_specversion", "1.0"), ("content-type", "application/avro")]
         headers += [(f"ce_{name}", value) for name, value in attributes.items() if value is not None]
+        value = self.framed(kind, event.get("data", {}), headers)
         self.producer.poll(0)
-        self.producer.produce(
-            self.topic, key=agent_of(event), value=self.framed(kind, event.get("data", {})), headers=headers, on_delivery=self.delivered
-        )
+        self.producer.produce(self.topic, key=agent_of(event), value=value, headers=headers, on_delivery=self.delivered)
 
-    def framed(self, kind: str, data: dict) -> bytes:
-        """Avro that says by its first bytes which schema it was written with."""
+    def framed(self, kind: str, data: dict, headers: list) -> bytes:
+        """Avro that says by its first bytes, or by a header that is added, which schema it was written with."""
         if kind not in self.known:
             self.known[kind] = self.frame((self.schemas / f"{kind}.avsc").read_text())
-        return self.known[kind](data)
+        return self.known[kind](data, headers)
 
     def delivered(self, error, record) -> None:
         if error is not None:
@@ -88,7 +90,7 @@ def single_object(schema: str):
     framing = SINGLE_OBJECT + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
     parsed = parse_schema(schema, _write_hint=False)
 
-    def frame(data: dict) -> bytes:
+    def frame(data: dict, _headers: list) -> bytes:
         value = BytesIO()
         schemaless_writer(value, parsed, data, strict_allow_default=True)
         return framing + value.getvalue()
@@ -96,18 +98,21 @@ def single_object(schema: str):
     return frame
 
 
-def registered(registry: str, topic: str):
-    """Confluent's framing: 00, the id that the registry gave the schema, value. A topic of many kinds has a subject for each."""
-    from confluent_kafka.schema_registry import SchemaRegistryClient, record_subject_name_strategy
+def registered(registry: str, topic: str, ids_in_headers: bool):
+    """Confluent's framing: 00, the id that the registry gave the schema, value; or the schema's GUID in a header, and the value by
+    itself. A topic of many kinds has a subject for each."""
+    from confluent_kafka.schema_registry import SchemaRegistryClient, header_schema_id_serializer, record_subject_name_strategy
     from confluent_kafka.schema_registry.avro import AvroSerializer
     from confluent_kafka.serialization import MessageField, SerializationContext
 
     client = SchemaRegistryClient({"url": registry})
     conf = {"subject.name.strategy": record_subject_name_strategy, "validate.strict.allow.default": True}
+    if ids_in_headers:
+        conf["schema.id.serializer"] = header_schema_id_serializer
 
     def framed_as(schema: str):
         serializer = AvroSerializer(client, schema, conf=conf)
-        return lambda data: serializer(data, SerializationContext(topic, MessageField.VALUE))
+        return lambda data, headers: serializer(data, SerializationContext(topic, MessageField.VALUE, headers))
 
     return framed_as
 
@@ -123,8 +128,9 @@ def main() -> int:
     parser.add_argument("--brokers", required=True, help="host:port of some brokers, separated by commas")
     parser.add_argument("--topic", default="agent-events")
     parser.add_argument("--registry", help="address of a schema registry, to write with the ids that it gives; none: single objects")
+    parser.add_argument("--ids-in-headers", action="store_true", help="a header names each schema, by the GUID that the registry gives it")
     arguments = parser.parse_args()
-    publisher = Publisher(arguments.brokers, arguments.topic, arguments.registry)
+    publisher = Publisher(arguments.brokers, arguments.topic, arguments.registry, arguments.ids_in_headers)
     count = 0
     for line in filter(str.strip, sys.stdin):
         publisher.publish(json.loads(line))

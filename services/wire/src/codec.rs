@@ -18,12 +18,11 @@ use serde::de::DeserializeOwned;
 use crate::kinds::{Body, BodyBuilder, BodyVisitor, Kind};
 use crate::limits;
 use crate::refusal::Refusal;
+use crate::registered::registered;
 
 /// Bytes of the framing: marker and fingerprint.
 pub const FRAMING_BYTES: usize = 10;
 const MARKER: [u8; 2] = [0xc3, 0x01];
-/// Bytes of a registry's framing: marker and id.
-pub const REGISTERED_BYTES: usize = 5;
 
 /// Schemas that records on some log were written with and that are no longer today's, oldest first:
 /// `(Kind::SessionStarted, include_str!("../../../schemas/history/session.started.v1.avsc"))`.
@@ -81,12 +80,9 @@ pub fn full_name_of(kind: Kind) -> String {
     name.fullname(None)
 }
 
-/// The id and the bare value of a value that is framed as Confluent's serializers do: `00`, the id that a registry gave the
-/// schema (4 bytes, big-endian), the value.
-pub fn registered(value: &[u8]) -> Option<(u32, &[u8])> {
-    let (framing, bare) = value.split_first_chunk::<REGISTERED_BYTES>()?;
-    let (marker, id) = framing.split_first_chunk::<1>()?;
-    (*marker == [0]).then(|| id.try_into().map(u32::from_be_bytes).ok())?.map(|id| (id, bare))
+/// Whether a value is framed as a single object, of whatever schema.
+pub fn is_single_object(value: &[u8]) -> bool {
+    value.len() >= FRAMING_BYTES && value.starts_with(&MARKER)
 }
 
 /// Whether every value written with one schema can be read with another, both as text.
@@ -168,7 +164,7 @@ impl Codec {
             return Err(Refusal::UnregisteredSchema { id });
         }
         let (framing, mut rest) = value.split_at_checked(FRAMING_BYTES).ok_or(Refusal::UnknownFraming)?;
-        if framing[..2] != MARKER {
+        if !is_single_object(framing) {
             return Err(Refusal::UnknownFraming);
         }
         let schema = self.known(framing).ok_or_else(|| Refusal::UnknownSchema { fingerprint: hex(&framing[2..]) })?;

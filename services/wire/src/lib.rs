@@ -18,6 +18,7 @@ pub mod names;
 pub mod partitioner;
 pub mod record;
 pub mod refusal;
+pub mod registered;
 mod shape;
 pub mod shared;
 
@@ -30,4 +31,5 @@ pub use kinds::{Body, Class, Kind};
 pub use names::Names;
 pub use record::{DedupeKey, Event, RawRecord, Record, StoredRecord};
 pub use refusal::Refusal;
+pub use registered::SchemaId;
 pub use shared::*;

@@ -15,6 +15,7 @@ use crate::limits;
 use crate::names::Names;
 use crate::partitioner::partition_of;
 use crate::refusal::Refusal;
+use crate::registered::registered_by_header;
 
 /// One thing that was said: who, when by their clock, about what, and the value itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +121,7 @@ impl Event {
 
     fn from_raw_among(raw: &RawRecord, names: &mut Names) -> Result<Self, Refusal> {
         limits::check_size("value", limits::VALUE_BYTES_MAX, raw.value.len())?;
-        let body = codec::decode(&raw.value)?;
+        let body = codec::decode(&raw.value).map_err(|refusal| named_by_header(raw).unwrap_or(refusal))?;
         let key = raw.key.as_deref().ok_or_else(|| missing("key"))?;
         let attributes = Attributes::read(raw)?;
         let event = Self {
@@ -362,6 +363,12 @@ fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<(), Refusal> {
 
 fn utf8<'a>(field: &str, bytes: &'a [u8]) -> Result<&'a str, Refusal> {
     std::str::from_utf8(bytes).map_err(|_| malformed(field, "it is not UTF-8"))
+}
+
+/// A bare value may begin like anything: where a header names its schema, nothing else is the matter with it.
+fn named_by_header(raw: &RawRecord) -> Option<Refusal> {
+    let id = registered_by_header(&raw.headers).filter(|_| !codec::is_single_object(&raw.value))?;
+    Some(Refusal::UnregisteredSchema { id })
 }
 
 fn missing(field: &str) -> Refusal {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::registered::SchemaId;
+
 /// One fault of one record. A record may have several; the door lists them all.
 ///
 /// Fields are named as their publisher knows them: attributes as CloudEvents does (`subject`), fields of the value
@@ -27,7 +29,7 @@ pub enum Refusal {
     #[error("the value names schema {id} of a registry: it is read from Kafka alone, with `schema_registry.url` set and Avro of that id")]
     UnregisteredSchema {
         /// The id.
-        id: u32,
+        id: SchemaId,
     },
     /// The framing names a schema that Reeve does not have.
     #[error("no schema has the fingerprint {fingerprint}")]

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio_native_tls::native_tls::{self, Identity};
 use tokio_native_tls::{TlsAcceptor, TlsStream};
+use uuid::Uuid;
 
 const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 const LEVELS: [&str; 7] = ["NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"];
@@ -116,6 +117,17 @@ impl Registry {
         self.shared.with(|schemas| schemas.add(subject, schema_type, schema) as u32)
     }
 
+    /// The GUID of a schema that was registered.
+    ///
+    /// # Panics
+    /// When no schema has this id.
+    pub fn guid(&self, id: u32) -> Uuid {
+        self.shared.with(|schemas| {
+            let (schema_type, schema) = &schemas.registered[id as usize - 1];
+            guid_of(schema_type, schema)
+        })
+    }
+
     /// Method and path of every request so far.
     pub fn asked(&self) -> Vec<String> {
         self.shared.with(|schemas| schemas.asked.clone())
@@ -159,6 +171,7 @@ fn routes(shared: Arc<Shared>) -> Router {
         .route("/subjects/{subject}/versions", get(versions).post(register))
         .route("/subjects/{subject}/versions/{version}", get(version))
         .route("/schemas/ids/{id}", get(by_id))
+        .route("/schemas/guids/{guid}", get(by_guid))
         .route("/compatibility/subjects/{subject}/versions/{version}", post(is_compatible))
         .route("/config", get(level_of_all).put(set_level_of_all))
         .route("/config/{subject}", get(level).put(set_level))
@@ -187,7 +200,8 @@ async fn register(State(shared): State<Arc<Shared>>, Path(subject): Path<String>
     answered(shared.with(|schemas| {
         let (schema_type, schema) = supplied(&body)?;
         schemas.held_to_its_level(&subject, &schema_type, &schema)?;
-        Ok(json!({"id": schemas.add(&subject, &schema_type, &schema)}))
+        let id = schemas.add(&subject, &schema_type, &schema);
+        Ok(json!({"id": id, "guid": guid_of(&schemas.registered[id - 1].0, &schemas.registered[id - 1].1)}))
     }))
 }
 
@@ -205,10 +219,13 @@ async fn version(State(shared): State<Arc<Shared>>, Path((subject, version)): Pa
 }
 
 async fn by_id(State(shared): State<Arc<Shared>>, Path(id): Path<usize>) -> Response {
+    answered(shared.with(|schemas| Ok(by_itself(id.checked_sub(1).and_then(|place| schemas.registered.get(place)).ok_or_else(no_schema)?))))
+}
+
+async fn by_guid(State(shared): State<Arc<Shared>>, Path(guid): Path<String>) -> Response {
     answered(shared.with(|schemas| {
-        let (schema_type, schema) = id.checked_sub(1).and_then(|place| schemas.registered.get(place)).ok_or_else(no_schema)?;
-        // A registry does not name the type that was there before there were types.
-        Ok(if schema_type == "AVRO" { json!({"schema": schema}) } else { json!({"schema": schema, "schemaType": schema_type}) })
+        let found = schemas.registered.iter().find(|(schema_type, schema)| guid_of(schema_type, schema).to_string() == guid);
+        found.map(by_itself).ok_or_else(no_schema)
     }))
 }
 
@@ -236,6 +253,16 @@ async fn set_level_of_all(State(shared): State<Arc<Shared>>, body: Bytes) -> Res
 
 async fn set_level(State(shared): State<Arc<Shared>>, Path(subject): Path<String>, body: Bytes) -> Response {
     answered(shared.with(|schemas| schemas.set_level(&subject, &body)))
+}
+
+/// What names a schema in every registry of the tests.
+fn guid_of(schema_type: &str, schema: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{schema_type} {schema}").as_bytes())
+}
+
+/// A schema without a subject. A registry does not name the type that was there before there were types.
+fn by_itself((schema_type, schema): &(String, String)) -> Value {
+    if schema_type == "AVRO" { json!({"schema": schema}) } else { json!({"schema": schema, "schemaType": schema_type}) }
 }
 
 // === impl Shared, Schemas ===
@@ -276,7 +303,8 @@ impl Schemas {
     fn shown(&self, subject: &str, place: usize) -> Value {
         let id = self.subjects[subject][place];
         let (schema_type, schema) = &self.registered[id - 1];
-        let mut shown = json!({"subject": subject, "version": place + 1, "id": id, "schema": schema});
+        let guid = guid_of(schema_type, schema);
+        let mut shown = json!({"subject": subject, "version": place + 1, "id": id, "guid": guid, "schema": schema});
         if schema_type != "AVRO" {
             shown["schemaType"] = json!(schema_type);
         }

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, header_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -63,6 +63,18 @@ def values(client: SchemaRegistryClient, schema: Schema, url: str) -> None:
     assert set(read) == {field["name"] for field in json.loads(schema.schema_str)["fields"]}, read
 
 
+def guids(client: SchemaRegistryClient, schema: Schema, url: str) -> None:
+    """The same with the schema's GUID in a header."""
+    context = SerializationContext("values", MessageField.VALUE, [])
+    value = {"version": "longer than a framing, or the client takes it for cut"}
+    bare = AvroSerializer(client, schema, conf={"schema.id.serializer": header_schema_id_serializer})(value, context)
+    [(name, said)] = context.headers
+    assert (name, said[0], len(said)) == ("__value_schema_id", 1, 17), context.headers
+    read = AvroDeserializer(SchemaRegistryClient({"url": url}))(bare, context)
+    assert read["version"] == value["version"], read
+    refused(40403, client.get_schema_by_guid, "00000000-0000-0000-0000-000000000000")
+
+
 def main() -> None:
     url, schema = sys.argv[1], Schema(Path(sys.argv[2]).read_text(), "AVRO")
     older = json.loads(schema.schema_str)
@@ -72,6 +84,7 @@ def main() -> None:
     versions(client, schema, older)
     compatibility(client, schema)
     values(client, schema, url)
+    guids(client, schema, url)
 
 
 main()

@@ -36,12 +36,8 @@ fn what_is_published_with_a_registrys_ids_waits_for_the_registry_and_is_folded_l
     let topic = format!("registry-{}", std::process::id());
     reeve(&["topics", "create", "--brokers", &brokers, "--topic", &topic, "--partitions", "3"], &[], 0);
     let Some(python) = python() else { return };
-    let (registry, facts) = (Registry::start(), facts());
-    let lines = facts.iter().map(|fact| format!("{fact}\n")).collect::<String>();
-    let publish = ["--brokers", &brokers, "--topic", &topic, "--registry", &registry.url];
-    let told = ended(Command::new(&python).arg(example("publish.py")).args(publish), &lines);
-    assert_eq!(told, format!("{} facts stand on {topic}\n", facts.len()));
-    assert_eq!(registry.subjects().len(), facts.len(), "a subject for each kind: {:?}", registry.subjects());
+    let registry = Registry::start();
+    let facts = published(&python, &brokers, &topic, &registry);
 
     registry.silence(true);
     let variables =
@@ -84,6 +80,23 @@ fn what_is_published_with_a_registrys_ids_waits_for_the_registry_and_is_folded_l
     let said = &refused[0]["data"];
     assert_eq!((refused.len(), &said["code"], &said["topic"]), (1, &json!("unregistered_schema"), &json!(topic)), "{refused:?}");
     assert!(said["reason"].as_str().is_some_and(|reason| reason.contains("4711") && reason.contains("schema_registry.url")), "{said}");
+}
+
+/// Publishes facts as Confluent's serializers frame them, by the numbers of schemas, and others by GUIDs in headers. All of them.
+fn published(python: &Path, brokers: &str, topic: &str, registry: &Registry) -> Vec<Value> {
+    let renamed = |mut fact: Value| {
+        fact["id"] = json!(format!("{}-by-guid", fact["id"].as_str().expect("a text")));
+        fact
+    };
+    let (by_number, by_guid): (Vec<Value>, Vec<Value>) = (facts(), facts().into_iter().map(renamed).collect());
+    for (facts, how) in [(&by_number, &[][..]), (&by_guid, &["--ids-in-headers"])] {
+        let lines = facts.iter().map(|fact| format!("{fact}\n")).collect::<String>();
+        let whereto = ["--brokers", brokers, "--topic", topic, "--registry", &registry.url];
+        let told = ended(Command::new(python).arg(example("publish.py")).args(whereto).args(how), &lines);
+        assert_eq!(told, format!("{} facts stand on {topic}\n", facts.len()));
+    }
+    assert_eq!(registry.subjects().len(), by_number.len(), "a subject for each kind: {:?}", registry.subjects());
+    [by_number, by_guid].concat()
 }
 
 /// What `/readyz` says, if anybody listens.

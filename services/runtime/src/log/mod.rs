@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
-use wire::{Kind, Offset, Partition, RawRecord, StoredRecord, Timestamp};
+use wire::{Kind, Offset, Partition, RawRecord, SchemaId, StoredRecord, Timestamp};
 
 /// A topic on some log.
 ///
@@ -242,7 +242,7 @@ pub enum LogError {
     #[error("the schema registry does not say what schema {id} is: {reason}")]
     RegistrySilent {
         /// The id that the value names.
-        id: u32,
+        id: SchemaId,
         /// What came back.
         reason: String,
     },

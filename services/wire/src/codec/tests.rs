@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::{SessionStarted, Timestamp};
+use crate::{SchemaId, SessionStarted, Timestamp};
 
 #[test]
 fn a_value_comes_back_as_it_went() {
@@ -35,9 +35,9 @@ fn a_value_of_an_older_schema_is_read_with_todays_defaults() {
 #[test]
 fn a_value_that_names_a_registrys_id_is_refused_with_the_setting_by_which_it_is_read() {
     let value = [&[0, 0, 0, 0, 7][..], &encode(&session_started(None))[FRAMING_BYTES..]].concat();
-    assert_eq!((kind_of(&value), registered(&value)), (None, Some((7, &value[REGISTERED_BYTES..]))));
+    assert_eq!((kind_of(&value), registered(&value)), (None, Some((SchemaId::Number(7), &value[5..]))));
     let refusal = decode(&value).expect_err("nobody said which schema that is");
-    assert_eq!(refusal, Refusal::UnregisteredSchema { id: 7 });
+    assert_eq!(refusal, Refusal::UnregisteredSchema { id: SchemaId::Number(7) });
     assert!(refusal.to_string().contains("`schema_registry.url`"), "{refusal}");
     assert_eq!((registered(&value[..4]), decode(&value[..4])), (None, Err(Refusal::UnknownFraming)));
 }

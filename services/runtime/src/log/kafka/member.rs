@@ -436,7 +436,7 @@ pub(super) fn kafka_partition(partition: Partition) -> i32 {
 mod tests {
     use std::cell::Cell;
 
-    use wire::{RawRecord, Timestamp};
+    use wire::{RawRecord, SchemaId, Timestamp};
 
     use super::*;
 
@@ -453,7 +453,7 @@ mod tests {
         }
         let silent = Cell::new(true);
         let ready = |record: &mut StoredRecord| match silent.get() && (record.partition, record.offset) == (Partition(1), Offset(2)) {
-            true => Err(LogError::RegistrySilent { id: 7, reason: "nobody answers".to_owned() }),
+            true => Err(LogError::RegistrySilent { id: SchemaId::Number(7), reason: "nobody answers".to_owned() }),
             false => Ok(()),
         };
         let handed = |polled: Polled| match polled {
@@ -463,9 +463,9 @@ mod tests {
         let mut next = |max| ahead.next(max, ready).map(handed);
         assert_eq!(next(10), Ok((1, vec![0, 1], 2)));
         assert_eq!(next(2), Ok((0, vec![0, 1], 2)));
-        assert!(matches!(next(10), Err(LogError::RegistrySilent { id: 7, .. })));
+        assert!(matches!(next(10), Err(LogError::RegistrySilent { id: SchemaId::Number(7), .. })));
         assert_eq!(next(10), Ok((0, vec![2, 3], 6)), "the other partition has its turn");
-        assert!(matches!(next(10), Err(LogError::RegistrySilent { id: 7, .. })));
+        assert!(matches!(next(10), Err(LogError::RegistrySilent { id: SchemaId::Number(7), .. })));
         silent.set(false);
         assert_eq!(next(10), Ok((1, vec![2, 3], 6)));
     }

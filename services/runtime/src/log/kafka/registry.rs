@@ -1,9 +1,9 @@
 //! The schema registry beside Kafka, and the one door to its client.
 //!
-//! A value that Confluent's serializers framed names its schema by the id that a registry gave it (`00`, four bytes). It is
-//! handed out as the single object of the same schema, so that rooms, replay and whatever is kept need no registry: an id
-//! stands for one schema for ever, and which one is decided here and nowhere else. The five bytes that it had stand in the
-//! header [`FRAMED_AS`], by which the record can be made again as it lay on the topic.
+//! A value that Confluent's serializers framed names its schema by an id ([`wire::registered`]), before the value or in a header.
+//! It is handed out as the single object of the same schema, so that rooms, replay and whatever is kept need no registry: an id
+//! stands for one schema for ever, and which one is decided here and nowhere else. The bytes that stood before the value, if
+//! any did, stand in the header [`FRAMED_AS`], by which the record can be made again as it lay on the topic.
 //!
 //! A registry that does not answer is waited for: what cannot be read yet is neither refused nor passed. An id that it does
 //! not have, or that stands for no Avro, is left as it is, and refused as that.
@@ -14,12 +14,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
-use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id, post_schema};
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_guid, get_schema_by_id, post_schema};
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{RawError, SchemaType, SuppliedSchema};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use wire::codec::{self, FRAMING_BYTES, REGISTERED_BYTES};
-use wire::{Kind, RawRecord};
+use wire::codec::{self, FRAMING_BYTES};
+use wire::registered::{registered, registered_by_header};
+use wire::{Kind, RawRecord, SchemaId};
 
 use super::unavailable;
 use crate::errors::{Code, chain};
@@ -59,14 +60,14 @@ pub struct Credentials {
 /// A registry that is asked by a thread of its own, and what it has said.
 pub(super) struct Registry {
     asks: Sender<Ask>,
-    known: Mutex<BTreeMap<u32, Framing>>,
+    known: Mutex<BTreeMap<SchemaId, Framing>>,
 }
 
 /// The framing of single objects of a schema; none where the schema is not Avro that stands by itself.
 type Framing = Option<[u8; FRAMING_BYTES]>;
 
 struct Ask {
-    id: u32,
+    id: SchemaId,
     answer: SyncSender<Answer>,
 }
 
@@ -95,20 +96,30 @@ impl Registry {
         Ok(Self { asks, known: Mutex::default() })
     }
 
-    /// Frames the value of a record as a single object, if it is framed by an id of this registry.
+    /// Frames the value of a record as a single object, if an id of this registry names its schema. A header that does counts
+    /// before the value's first bytes, as it does to Confluent's own readers.
     ///
     /// # Errors
     /// [`LogError::RegistrySilent`]; the record is as it was, and is to be asked for again.
     pub(super) fn translate(&self, raw: &mut RawRecord) -> Result<(), LogError> {
-        let Some((id, bare)) = codec::registered(&raw.value) else { return Ok(()) };
+        if codec::is_single_object(&raw.value) {
+            return Ok(());
+        }
+        let (id, bare) = match registered_by_header(&raw.headers) {
+            Some(id) => (id, &raw.value[..]),
+            None => match registered(&raw.value) {
+                Some(named) => named,
+                None => return Ok(()),
+            },
+        };
         let Some(framing) = self.framing(id)? else { return Ok(()) };
         let value = [&framing[..], bare].concat();
-        raw.headers.extend([(FRAMED_AS, &raw.value[..REGISTERED_BYTES])]);
+        raw.headers.extend([(FRAMED_AS, &raw.value[..raw.value.len() - bare.len()])]);
         raw.value = value.into();
         Ok(())
     }
 
-    fn framing(&self, id: u32) -> Result<Framing, LogError> {
+    fn framing(&self, id: SchemaId) -> Result<Framing, LogError> {
         if let Some(known) = locked(&self.known).get(&id) {
             return Ok(*known);
         }
@@ -137,8 +148,12 @@ async fn serve(settings: &SrSettings, mut asked: Receiver<Ask>) {
     registering.abort();
 }
 
-async fn look_up(settings: &SrSettings, id: u32) -> Answer {
-    match get_schema_by_id(id, settings).await {
+async fn look_up(settings: &SrSettings, id: SchemaId) -> Answer {
+    let found = match id {
+        SchemaId::Number(number) => get_schema_by_id(number, settings).await,
+        SchemaId::Guid(guid) => get_schema_by_guid(&guid.to_string(), settings).await,
+    };
+    match found {
         Ok(found) if found.schema_type == SchemaType::Avro => {
             let framing = codec::framing_of_schema(&found.schema);
             if let Err(reason) = &framing {

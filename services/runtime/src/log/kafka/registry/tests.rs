@@ -4,6 +4,7 @@ use bytes::Bytes;
 use kit::Teller;
 use kit::facts::outcome;
 use kit::registry::Registry as Double;
+use wire::registered::SCHEMA_ID_HEADER;
 use wire::{Event, Refusal, Timestamp};
 
 use super::*;
@@ -34,6 +35,41 @@ fn a_value_that_is_framed_by_an_id_is_read_as_the_single_object_of_its_schema_an
 }
 
 #[test]
+fn a_schema_may_be_named_by_its_guid_and_by_either_in_a_header() {
+    let double = Double::start();
+    let id = double.register("whatever", "AVRO", Kind::OutcomeReported.schema_text());
+    let (registry, event) = (begin(&double), event());
+    let single = event.to_raw();
+    let bare = &single.value[FRAMING_BYTES..];
+    let (number, guid) = ([&[0][..], &id.to_be_bytes()].concat(), [&[1][..], double.guid(id).as_bytes()].concat());
+    let framed = |by: &[u8]| RawRecord { value: [by, bare].concat().into(), ..single.clone() };
+    let in_header = |by: &[u8]| {
+        let mut raw = framed(b"");
+        raw.headers.extend([(SCHEMA_ID_HEADER, by)]);
+        raw
+    };
+    for named in [framed(&number), framed(&guid), in_header(&number), in_header(&guid)] {
+        let mut read = named.clone();
+        registry.translate(&mut read).expect("it answers");
+        assert_eq!(Event::from_raw(&read).expect("it is a record"), event);
+        assert_eq!((read.body_digest(), made_again(&read)), (single.body_digest(), named));
+        let once = read.clone();
+        registry.translate(&mut read).expect("nobody is asked");
+        assert_eq!(read, once, "a single object is one, whatever a header says");
+    }
+    // Nobody knows these; and a bare value, which may begin like an id, is not taken for one.
+    let (number, guid) = ([0, 0, 0, 0x12, 0x67], [&[1][..], &[0; 16]].concat());
+    let (told_number, told_guid) = ("4711", "00000000-0000-0000-0000-000000000000");
+    for (named, told) in [(framed(&guid), told_guid), (in_header(&guid), told_guid), (in_header(&number), told_number)] {
+        let mut read = named.clone();
+        registry.translate(&mut read).expect("it answers");
+        assert_eq!(read, named, "it is as it lay");
+        let refusal = Event::from_raw(&read).expect_err("nobody said which schema that is");
+        assert!(matches!(refusal, Refusal::UnregisteredSchema { id } if id.to_string() == told), "{refusal:?} of {told}");
+    }
+}
+
+#[test]
 fn a_schema_that_is_not_reeves_is_passed_and_what_is_no_schema_is_refused() {
     let double = Double::start();
     let foreign = r#"{"type": "record", "name": "Order", "namespace": "shop", "fields": [{"name": "n", "type": "long"}]}"#;
@@ -48,7 +84,7 @@ fn a_schema_that_is_not_reeves_is_passed_and_what_is_no_schema_is_refused() {
     };
     assert!(!judged(foreign).blames_the_record(), "{:?}", judged(foreign));
     for id in [no_avro, broken, 4_711] {
-        assert_eq!(judged(id), Refusal::UnregisteredSchema { id });
+        assert_eq!(judged(id), Refusal::UnregisteredSchema { id: SchemaId::Number(id) });
         assert!(judged(id).blames_the_record());
     }
 }
@@ -63,7 +99,7 @@ fn a_registry_that_is_silent_is_no_answer_and_is_asked_again() {
     for _ in 0..2 {
         let mut read = framed.clone();
         let error = registry.translate(&mut read).expect_err("nobody answers");
-        assert!(matches!(error, LogError::RegistrySilent { id: silent, .. } if silent == id), "{error:?}");
+        assert!(matches!(error, LogError::RegistrySilent { id: silent, .. } if silent == SchemaId::Number(id)), "{error:?}");
         assert_eq!(read, framed, "it is as it was");
     }
     double.silence(false);
