@@ -1,6 +1,6 @@
 //! The command under test, and a `reeve up` that may be killed at any moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -203,6 +203,27 @@ impl Up {
         })
     }
 
+    /// Waits until every room has decided what fell due by now, whatever falls due meanwhile; now.
+    ///
+    /// A fleet that is large never comes to rest: something of somebody's falls due every second for hours.
+    pub fn catch_up_with(&self, rooms: &[&str]) -> wire::Timestamp {
+        let now = reeve::fact::now();
+        let last = self.mark();
+        let mut behind: BTreeSet<(usize, u64)> =
+            (0..rooms.len()).flat_map(|room| (0..PARTITIONS).map(move |partition| (room, u64::from(partition)))).collect();
+        eventually_nearer("what is owed is decided", || {
+            let mut left = 0;
+            for (room, url) in rooms.iter().enumerate() {
+                let (_, told) = get(&format!("{url}/readyz")).map_err(|_| u64::MAX)?;
+                left += left_before(&told, &last);
+                for partition in partitions(&told).filter(|partition| has_decided(partition, &last, now)) {
+                    behind.remove(&(room, number(partition, "partition").unsigned_abs()));
+                }
+            }
+            if behind.is_empty() { Ok(now) } else { Err(left + behind.len() as u64) }
+        })
+    }
+
     /// Publishes a fact of the test's own to every partition: where each stands.
     fn mark(&self) -> BTreeMap<u64, i64> {
         let ended = || wire::SessionEnded { reason: None, version: None };
@@ -271,28 +292,38 @@ fn ask(request: impl FnOnce(&Client) -> RequestBuilder) -> Result<(u16, Value), 
     })
 }
 
+fn partitions(readiness: &Value) -> impl Iterator<Item = &Value> {
+    let rooms = readiness["rooms"].as_array().expect("whoever is on this machine hears of the rooms");
+    rooms.iter().flat_map(|room| room["partitions"].as_array().expect("a list"))
+}
+
+fn number(partition: &Value, field: &str) -> i64 {
+    partition[field].as_i64().expect("a number")
+}
+
 /// How many records up to `last` the rooms have not read yet, by partition.
 fn left_before(readiness: &Value, last: &BTreeMap<u64, i64>) -> u64 {
-    let rooms = readiness["rooms"].as_array().into_iter().flatten();
-    let partitions = rooms.flat_map(|room| room["partitions"].as_array().into_iter().flatten());
-    let left = |partition: &Value| Some(last.get(&partition["partition"].as_u64()?)? + 1 - partition["position"].as_i64()?);
-    partitions.filter_map(left).map(|left| left.max(0).unsigned_abs()).sum()
+    let left = |partition: &Value| {
+        let last = last.get(&number(partition, "partition").unsigned_abs()).copied().unwrap_or(-1);
+        (last + 1 - number(partition, "position")).max(0).unsigned_abs()
+    };
+    partitions(readiness).map(left).sum()
+}
+
+/// Whether it has read past `last`, and owes and has on its way nothing that fell due by `time`.
+fn has_decided(partition: &Value, last: &BTreeMap<u64, i64>, time: wire::Timestamp) -> bool {
+    let due = partition["next_due"].as_str().map(|due| wire::Timestamp::parse(due).expect("a time"));
+    let last = last.get(&number(partition, "partition").unsigned_abs());
+    last.is_some_and(|last| number(partition, "position") > *last)
+        && number(partition, "in_flight") == 0
+        && due.is_none_or(|due| due > time)
 }
 
 fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp) -> bool {
-    let mut ends: BTreeMap<u64, i64> = BTreeMap::new();
+    let mut ends: BTreeMap<i64, i64> = BTreeMap::new();
     let rests = |partition: &Value| {
-        let number = |field: &str| partition[field].as_i64().expect("a number");
-        let id = partition["partition"].as_u64().expect("a number");
-        let due = partition["next_due"].as_str().map(|due| wire::Timestamp::parse(due).expect("a time"));
-        let end = *ends.entry(id).or_insert(number("high_watermark"));
-        last.get(&id).is_some_and(|last| number("position") > *last)
-            && number("high_watermark") == end
-            && number("lag") == 0
-            && number("in_flight") == 0
-            && due.is_none_or(|due| due > now.plus_s(REST_S))
+        let end = *ends.entry(number(partition, "partition")).or_insert(number(partition, "high_watermark"));
+        number(partition, "high_watermark") == end && number(partition, "lag") == 0 && has_decided(partition, last, now.plus_s(REST_S))
     };
-    let rooms = readiness["rooms"].as_array().expect("whoever is on this machine hears of the rooms");
-    let mut partitions = rooms.iter().flat_map(|room| room["partitions"].as_array().expect("a list"));
-    readiness["ready"] == true && partitions.all(rests)
+    readiness["ready"] == true && partitions(readiness).all(rests)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kit::Rooms;
 use kit::room::{TOPIC, room};
-use machine::oracle::{self, Judgement};
+use machine::oracle::{self, Breach, Judgement, Objection, Said};
 use runtime::log::embedded::{Clock, EmbeddedLog, EmbeddedOptions};
 use runtime::log::{Log, LogError};
 use wire::{Event, Kind, Offset, Partition, Record, StoredRecord, Timestamp};
@@ -135,10 +135,33 @@ impl Read {
     /// The oracle has nothing to object, and everything that fell due by `end` is decided.
     pub fn is_just(&self, end: Timestamp) -> Judgement {
         let judgement = oracle::judge(TOPIC, &self.0, &rooms(), end);
-        let told: Vec<_> = judgement.objections.iter().take(OBJECTIONS_TOLD_MAX).collect();
-        assert!(judgement.objections.is_empty(), "{} objections: {told:#?}", judgement.objections.len());
+        none(&judgement.objections);
         judgement
     }
+
+    /// The oracle has nothing to object, and what was owed at `time`, by all that stood there then, is decided: of rooms that are
+    /// stopped while things fall due, one after the other, nobody can say more.
+    pub fn is_just_up_to(&self, time: Timestamp) -> Judgement {
+        let mut judgement = oracle::judge(TOPIC, &self.0, &rooms(), time);
+        judgement.objections.retain(|objection| !matches!(objection.breach, Breach::StillOwed { .. }));
+        none(&judgement.objections);
+
+        let by_then = |partition: &Vec<StoredRecord>| partition.iter().take_while(|record| record.appended <= time).cloned().collect();
+        let by_then: Vec<Vec<StoredRecord>> = self.0.iter().map(by_then).collect();
+        let mut objections = oracle::judge(TOPIC, &by_then, &rooms(), time).objections;
+        let decided: BTreeSet<_> =
+            self.records().filter(|record| record.body.kind().is_decision()).map(|record| record.id.clone()).collect();
+        // A watermark that comes late says no more than the one after it.
+        let is_decided = |said: &Said| decided.contains(&said.id) || said.kind == Kind::RoomWatermark;
+        objections.retain(|objection| !matches!(&objection.breach, Breach::StillOwed { said, .. } if is_decided(said)));
+        none(&objections);
+        judgement
+    }
+}
+
+fn none(objections: &[Objection]) {
+    let told: Vec<_> = objections.iter().take(OBJECTIONS_TOLD_MAX).collect();
+    assert!(objections.is_empty(), "{} objections: {told:#?}", objections.len());
 }
 
 /// Kinds and how often they were decided, in a line.
