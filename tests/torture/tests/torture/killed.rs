@@ -63,7 +63,7 @@ fn a_reeve_that_is_killed_in_every_phase_of_an_import_loses_repeats_and_alters_n
     let taken = begun.elapsed();
     assert!(PHASES.iter().all(|phase| struck.contains_key(phase)), "a phase was never met: {struck:?}");
     let answers_lost = publisher.repeated();
-    let end = last_life(&mut up(data.path()), publisher);
+    let end = last_life(&mut up(data.path()), publisher, Up::settle);
 
     let log = Folder::at(data.path()).read();
     log.holds_once(&facts);
@@ -185,13 +185,13 @@ fn changed(folder: &Path, before: &[(PathBuf, u64)]) -> bool {
     false
 }
 
-/// The last life: everything is published, decided and archived. A time at which nothing was due.
-pub(crate) fn last_life(command: &mut Command, publisher: Publisher) -> wire::Timestamp {
+/// The last life: everything is published, decided and archived. The time of which `wait` knows that.
+pub(crate) fn last_life(command: &mut Command, publisher: Publisher, wait: fn(&Up) -> wire::Timestamp) -> wire::Timestamp {
     let up = Up::start(command);
     publisher.find(Some(&up.url));
     publisher.grant_all();
     publisher.join();
-    let end = up.settle();
+    let end = wait(&up);
     up.interrupt();
     let ended = up.end();
     assert_eq!(ended.code, Some(0), "{}", ended.said);

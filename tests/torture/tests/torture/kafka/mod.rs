@@ -70,8 +70,8 @@ fn finish(topic: &KafkaTopic, data: &Path, facts: &[Event], publisher: Publisher
 
 /// The same where several gateways may have appended a fact at once, and how many records only repeat another one.
 fn finish_of_many(topic: &KafkaTopic, data: &Path, facts: &[Event], publisher: Publisher) -> (Judgement, usize) {
-    let end = last_life(&mut on(topic, data), publisher);
+    let caught_up = last_life(&mut on(topic, data), publisher, Up::catch_up);
     let log = topic.read();
     let repeats = log.holds(facts);
-    (log.is_just(end), repeats)
+    (log.is_just_up_to(caught_up), repeats)
 }
