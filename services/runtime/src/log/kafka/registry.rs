@@ -105,13 +105,8 @@ impl Registry {
         if codec::is_single_object(&raw.value) {
             return Ok(());
         }
-        let (id, bare) = match registered_by_header(&raw.headers) {
-            Some(id) => (id, &raw.value[..]),
-            None => match registered(&raw.value) {
-                Some(named) => named,
-                None => return Ok(()),
-            },
-        };
+        let by_header = registered_by_header(&raw.headers).map(|id| (id, &raw.value[..]));
+        let Some((id, bare)) = by_header.or_else(|| registered(&raw.value)) else { return Ok(()) };
         let Some(framing) = self.framing(id)? else { return Ok(()) };
         let value = [&framing[..], bare].concat();
         raw.headers.extend([(FRAMED_AS, &raw.value[..raw.value.len() - bare.len()])]);
