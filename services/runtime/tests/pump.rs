@@ -259,12 +259,12 @@ fn where_transactions_are_slow_decisions_wait_for_each_other_longer_so_that_thos
         published
     };
     let (alone, together) = ([1, 1], [2]);
-    assert_eq!(published(2_000, 40_000), together);
-    assert_eq!(published(2_000, 60_000), alone, "a quick one costs little");
-    assert_eq!(published(10_000, 190_000), together);
-    assert_eq!(published(10_000, 210_000), alone);
-    assert_eq!(published(2_000_000, 490_000), together);
-    assert_eq!(published(2_000_000, 510_000), alone, "half a second is enough for anybody");
+    assert_eq!(published(2_000, 49_000), together);
+    assert_eq!(published(2_000, 51_000), alone, "a quick one costs little");
+    assert_eq!(published(10_000, 199_000), together);
+    assert_eq!(published(10_000, 201_000), alone);
+    assert_eq!(published(2_000_000, 499_000), together);
+    assert_eq!(published(2_000_000, 501_000), alone, "half a second is enough for anybody");
 }
 
 #[test]

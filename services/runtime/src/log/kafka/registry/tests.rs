@@ -57,7 +57,7 @@ fn a_schema_may_be_named_by_its_guid_and_by_either_in_a_header() {
         registry.translate(&mut read).expect("nobody is asked");
         assert_eq!(read, once, "a single object is one, whatever a header says");
     }
-    // Nobody knows these; and a bare value, which may begin like an id, is not taken for one.
+    // Nobody knows these.
     let (number, guid) = ([0, 0, 0, 0x12, 0x67], [&[1][..], &[0; 16]].concat());
     let (told_number, told_guid) = ("4711", "00000000-0000-0000-0000-000000000000");
     for (named, told) in [(framed(&guid), told_guid), (in_header(&guid), told_guid), (in_header(&number), told_number)] {
@@ -67,6 +67,26 @@ fn a_schema_may_be_named_by_its_guid_and_by_either_in_a_header() {
         let refusal = Event::from_raw(&read).expect_err("nobody said which schema that is");
         assert!(matches!(refusal, Refusal::UnregisteredSchema { id } if id.to_string() == told), "{refusal:?} of {told}");
     }
+}
+
+#[test]
+fn a_bare_value_that_begins_like_an_id_is_not_taken_for_one_where_a_header_names_its_schema() {
+    let double = Double::start();
+    let id = double.register("whatever", "AVRO", Kind::OutcomeReported.schema_text());
+    let registry = begin(&double);
+    // Nothing is said in it: each of its fields is a null, which is written as 00.
+    let event = Teller::new("billing").tell(Timestamp(1_800_000_000_000_000), Some("s"), outcome(None));
+    let bare = event.to_raw().value.slice(FRAMING_BYTES..);
+    assert_eq!(registered(&bare), Some((SchemaId::Number(0), &b""[..])));
+    let named = |id: u32| {
+        let mut raw = RawRecord { value: bare.clone(), ..event.to_raw() };
+        raw.headers.extend([(SCHEMA_ID_HEADER, &[&[0][..], &id.to_be_bytes()].concat()[..])]);
+        raw
+    };
+    let mut read = named(id);
+    registry.translate(&mut read).expect("it answers");
+    assert_eq!(Event::from_raw(&read), Ok(event.clone()));
+    assert_eq!(Event::from_raw(&named(4_711)), Err(Refusal::UnregisteredSchema { id: SchemaId::Number(4_711) }));
 }
 
 #[test]
