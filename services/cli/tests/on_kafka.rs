@@ -36,12 +36,10 @@ fn what_the_examples_publish_stands_on_the_log_and_what_is_no_record_is_refused_
     let lines = facts.iter().map(|fact| format!("{fact}\n")).collect::<String>();
     let told = ended(Command::new(python).arg(example("publish.py")).args(["--brokers", &brokers, "--topic", &topic]), &lines);
     assert_eq!(told, format!("{} facts stand on {topic}\n", facts.len()));
-    let has_kcat = Command::new("kcat").arg("-V").output().is_ok();
+    let has_kcat = has_kcat();
     if has_kcat {
         ended(Command::new(example("publish.sh")).args([&brokers, "billing", "s-1", &topic]), "");
         ended(Command::new("kcat").args(["-P", "-b", &brokers, "-t", &topic, "-p", "2", "-k", "billing"]), "no record\n");
-    } else {
-        eprintln!("SKIPPED: there is no kcat, so its example was not run");
     }
 
     let variables = [("REEVE_LOG_TOPIC", topic.as_str()), ("REEVE_KAFKA_NAMESPACE", topic.as_str())];
@@ -334,6 +332,14 @@ fn python() -> Option<PathBuf> {
         eprintln!("SKIPPED: there is no python3, so nobody foreign published");
     }
     python.clone()
+}
+
+fn has_kcat() -> bool {
+    let has_kcat = Command::new("kcat").arg("-V").output().is_ok();
+    if !has_kcat {
+        eprintln!("SKIPPED: there is no kcat, so its example was not run");
+    }
+    has_kcat
 }
 
 fn example(name: &str) -> PathBuf {

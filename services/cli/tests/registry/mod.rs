@@ -7,10 +7,13 @@ use std::process::Command;
 
 use kit::registry::Registry;
 use serde_json::{Value, json};
+use wire::StoredRecord;
 
-use crate::house::{PATIENCE, Up, reeve, said};
-use crate::{brokers, ended, example, facts, python};
+use crate::house::{PATIENCE, Up, get, reeve, said};
+use crate::{brokers, ended, example, facts, has_kcat, python, records};
 
+/// Under which a registry knows the schema of an ended session.
+const SESSION_ENDED: &str = "io.reeve.events.SessionEnded";
 /// Publishes one value as it is: brokers, topic, key, value in hexadecimal.
 const PUBLISH: &str = "\
 import sys
@@ -72,6 +75,12 @@ fn what_is_published_with_a_registrys_ids_waits_for_the_registry_and_is_folded_l
     assert_eq!(refused(), Vec::<Value>::new(), "nothing is refused because it had to wait");
     up.until("the registry has Reeve's schemas", || registry.subjects().contains(&"io.reeve.decisions.RollbackOrdered".to_owned()));
 
+    if has_kcat() {
+        up.until("the registry has the schema", || registry.subjects().contains(&SESSION_ENDED.to_owned()));
+        ends_in_both_framings(&brokers, &topic, &registry, &tail);
+        assert_eq!(refused(), Vec::<Value>::new(), "kcat's are facts like any other");
+    }
+
     // An id that the registry does not have is refused once, by its place.
     let nowhere = format!("00{:08x}06", 4_711);
     ended(Command::new(&python).args(["-c", PUBLISH, &brokers, &topic, "billing", &nowhere]), "");
@@ -80,6 +89,33 @@ fn what_is_published_with_a_registrys_ids_waits_for_the_registry_and_is_folded_l
     let said = &refused[0]["data"];
     assert_eq!((refused.len(), &said["code"], &said["topic"]), (1, &json!("unregistered_schema"), &json!(topic)), "{refused:?}");
     assert!(said["reason"].as_str().is_some_and(|reason| reason.contains("4711") && reason.contains("schema_registry.url")), "{said}");
+}
+
+/// One kind of fact by kcat, as a single object and by the id of its schema: three ends of sessions, each read as that.
+fn ends_in_both_framings(brokers: &str, topic: &str, registry: &Registry, tail: &impl Fn() -> Vec<Value>) {
+    let answer = get(&registry.url, &format!("/subjects/{SESSION_ENDED}/versions/latest"), "");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("head and body");
+    let id = serde_json::from_str::<Value>(body).expect("JSON")["id"].as_u64().expect("a number");
+    let (given, number) = (id.to_string(), format!("00{id:08x}"));
+    let framings = [
+        ("s-single", &[][..], "c301"),
+        ("s-asked", &["--registry", &registry.url], &number),
+        ("s-given", &["--schema-id", &given], &number),
+    ];
+    for (session, how, _) in framings {
+        ended(Command::new(example("publish.sh")).args(how).args([brokers, "billing", session, topic]), "");
+    }
+    let (told, stored) = (tail(), records(brokers, topic));
+    for (session, _, framing) in framings {
+        let [end] = &told.iter().filter(|record| record["subject"] == session).collect::<Vec<_>>()[..] else {
+            panic!("{session}: {told:#?}")
+        };
+        assert_eq!((&end["type"], &end["data"]["reason"]), (&json!("io.reeve.session.ended.v1"), &json!("finished")), "{end:#}");
+        let is_it = |record: &&StoredRecord| record.raw.header("ce_subject") == Some(session);
+        let value = &stored.iter().flatten().find(is_it).expect("it stands there").raw.value;
+        let begins = value.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert!(begins.starts_with(framing), "{session} begins with {begins}");
+    }
 }
 
 /// Publishes facts as Confluent's serializers frame them, by the numbers of schemas, and others by GUIDs in headers. All of them.
