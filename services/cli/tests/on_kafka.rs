@@ -1,8 +1,10 @@
-//! Reeve on Apache Kafka as a platform meets it that writes to the topic itself: the examples, run as they stand.
+//! Reeve on Apache Kafka as a platform meets it that writes to the topic, and reads it, itself: the examples, run as they stand.
 //! `REEVE_KAFKA_BROKERS` names a broker; without one every test here is passed over, and says so.
 
 #[path = "house/mod.rs"]
 mod house;
+#[path = "orders/mod.rs"]
+mod orders;
 #[path = "registry/mod.rs"]
 mod registry;
 
@@ -252,7 +254,7 @@ fn history(agent: &str) -> Vec<Value> {
                "type": format!("io.reeve.{kind}.v1"), "data": data})
     };
     let fact = |id: &str, kind: &str, subject: Option<&str>, data| {
-        told(format!("/platforms/acme/agents/{agent}"), id.to_owned(), kind, subject, data)
+        told(format!("/platforms/acme/agents/{}", agent.replace('/', "%2F")), id.to_owned(), kind, subject, data)
     };
     let word = |id: &str, kind: &str, data| told("/people/ann".to_owned(), id.to_owned(), kind, None, data);
     vec![

@@ -53,13 +53,8 @@ impl Up {
     }
 
     /// Returns once `is` holds.
-    #[allow(clippy::disallowed_methods, reason = "how long a test waits is measured")]
-    pub(crate) fn until(&self, what: &str, is: impl Fn() -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !is() {
-            assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-            std::thread::sleep(LOOK_EVERY);
-        }
+    pub(crate) fn until(&self, what: &str, is: impl FnMut() -> bool) {
+        until(what, is);
     }
 }
 
@@ -69,6 +64,16 @@ impl Drop for Up {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = self.reader.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// Returns once `is` holds.
+#[allow(clippy::disallowed_methods, reason = "how long a test waits is measured")]
+pub(crate) fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is() {
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
