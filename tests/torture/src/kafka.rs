@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use runtime::log::Log;
 use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
-use wire::Partition;
+use wire::{Offset, Partition};
 
+use crate::broker;
 use crate::ground::{eventually, say};
 use crate::proof::{Read, read_all};
 
@@ -95,6 +96,11 @@ impl KafkaTopic {
         let of = |topic: &str| topics::leaders(&KafkaOptions { topic: topic.to_owned(), ..self.0.clone() }).ok();
         let leaders = [of(self.name())?, of(groups)?, of(transactions)?];
         leaders.iter().flatten().all(|leader| *leader > 0).then_some(Leaders(leaders))
+    }
+
+    /// Where the transactions begin that are open on it, of whichever producer.
+    pub fn open_transactions(&self) -> Vec<(Partition, Offset)> {
+        broker::open_transactions(self.brokers(), self.name(), PARTITIONS)
     }
 
     /// Every committed record.

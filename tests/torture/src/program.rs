@@ -154,6 +154,12 @@ impl Up {
         assert!(told.success(), "it was running");
     }
 
+    /// How many lines of all that it has said so far hold `what`.
+    pub fn said(&mut self, what: &str) -> usize {
+        self.said.extend(self.lines.try_iter());
+        self.said.iter().filter(|line| line.contains(what)).count()
+    }
+
     /// Whether it has ended.
     pub fn ended(&mut self) -> bool {
         self.child.try_wait().expect("it can be waited for").is_some()
