@@ -134,7 +134,12 @@ impl Read {
 
     /// The oracle has nothing to object, and everything that fell due by `end` is decided.
     pub fn is_just(&self, end: Timestamp) -> Judgement {
-        let judgement = oracle::judge(TOPIC, &self.0, &rooms(), end);
+        self.is_just_of(&rooms(), end)
+    }
+
+    /// The same where these rooms are the only ones.
+    pub fn is_just_of(&self, rooms: &Rooms, end: Timestamp) -> Judgement {
+        let judgement = oracle::judge(TOPIC, &self.0, rooms, end);
         none(&judgement.objections);
         judgement
     }

@@ -1,160 +1,237 @@
-//! Members of rooms come and go in good order while facts are published: one, four, two, three, and so on.
+//! Members of rooms, each a process of its own, come and go in good order while facts are published: one, four, two, three, and so
+//! on.
+//!
+//! A member is static: unless it has taken its leave by then, its group keeps its share for it until its session ends, which where
+//! the broker places members (KIP-848) is 45 s. So half of those that go are taken out of their groups, as whoever needs fewer of
+//! them does it, and the others come back under their names, or are taken out in the end.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::Duration;
 
 use kit::Rooms;
-use kit::room::{TOPIC, room};
-use machine::Machine;
-use machine::oracle;
-use runtime::log::kafka::{Assignment, GroupProtocol, KafkaLog, KafkaOptions};
-use runtime::log::{Addressed, Log};
-use runtime::{RoomHandle, RoomOptions, Shutdown, spawn};
+use kit::room::room;
+use serde_json::Value;
+use tempfile::TempDir;
+use torture::broker::remove_member;
 use torture::dice::{Dice, RngExt, dice, seed, tenth_or_whole};
 use torture::facts::lived;
-use torture::ground::{eventually, moment, say};
-use torture::kafka::beside_a_broker;
+use torture::ground::{bar, eventually, folder, free_address, moment, say};
+use torture::kafka::{KafkaTopic, PARTITIONS, beside_a_broker};
+use torture::program::{Up, service};
 use torture::proof::told;
-use wire::{Event, Timestamp};
+use torture::publisher::Publisher;
+
+use super::{drain, of_topic};
+use crate::killed::{BATCH, SENDERS};
 
 /// How many members each room has, in turn.
 const MEMBERS: [usize; 4] = [1, 4, 2, 3];
+/// The rooms, each by the program that is it.
+const ROOMS: [&str; 2] = ["incident", "rollback"];
 /// How long a change may last until the next one, in milliseconds: some are over by then, and some are not.
-const CHANGE_MS: std::ops::Range<u64> = 50..900;
-/// Facts are published so far apart.
-const PACE: Duration = Duration::from_millis(4);
-/// Nothing may fall due within so many seconds once everything has settled.
-const REST_S: i64 = 2;
+const CHANGE_MS: std::ops::Range<u64> = 50..500;
+/// Facts that may be published at each change: half as it begins, and half while it settles.
+const FACTS_OF_A_CHANGE: u64 = 1_000;
 
-/// A process, as far as the brokers can tell: a log of its own, and rooms on it.
-struct Member {
-    rooms: Vec<RoomHandle>,
-    wish: Shutdown,
+/// How the members of a group agree on who reads what: by the names that the settings have for it.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    group_protocol: &'static str,
+    assignment: &'static str,
+}
+
+/// One process of each room.
+struct Member(Vec<Up>);
+
+/// Where members come and go.
+struct Ground {
+    topic: KafkaTopic,
+    data: TempDir,
+    rule: Rule,
+    members: Vec<Member>,
+    /// Those that have gone, and that their groups may still know.
+    gone: BTreeSet<usize>,
+    met: Met,
+}
+
+/// What members met, all together.
+#[derive(Debug, Default)]
+struct Met {
+    /// Changes during which facts were taken, from the start of a member or the wish that it go to its answer or end.
+    under_load: usize,
+    /// Members that came back under their name, and those that were taken out of their groups.
+    came_back: usize,
+    taken_out: usize,
+    /// Partitions that were handed to a process.
+    handed: usize,
 }
 
 #[test]
 fn members_that_come_and_go_lose_repeat_and_alter_nothing() {
-    storm(GroupProtocol::Classic, Assignment::CooperativeSticky);
+    storm(Rule { group_protocol: "classic", assignment: "cooperative-sticky" });
 }
 
 #[test]
 fn members_that_let_go_of_everything_at_each_change_lose_repeat_and_alter_nothing() {
-    storm(GroupProtocol::Classic, Assignment::Range);
+    storm(Rule { group_protocol: "classic", assignment: "range" });
 }
 
 #[test]
 fn members_that_the_broker_places_lose_repeat_and_alter_nothing() {
-    storm(GroupProtocol::Consumer, Assignment::default());
+    storm(Rule { group_protocol: "consumer", assignment: "cooperative-sticky" });
 }
 
 fn rooms() -> Rooms {
     vec![room::<incident::Incident>, room::<rollback::Rollback>]
 }
 
-fn storm(protocol: GroupProtocol, assignment: Assignment) {
+fn storm(rule: Rule) {
     let Some(topic) = beside_a_broker() else { return };
     let changes = tenth_or_whole(40, 200);
     let mut dice = dice();
-    let namespace = format!("{}.", topic.name());
-    let options = KafkaOptions { namespace, group_protocol: protocol, assignment, ..topic.options().clone() };
-    let facts = lived(&mut dice, changes * 120);
-    let (over, published) = (AtomicBool::new(false), AtomicU64::new(0));
+    let facts = lived(&mut dice, changes * FACTS_OF_A_CHANGE as usize);
+    let publisher = Publisher::begin(&facts, BATCH, SENDERS);
+    let mut ground = Ground { topic, data: folder(), rule, members: Vec::new(), gone: BTreeSet::new(), met: Met::default() };
+    let gateway = Up::start(&mut ground.program("gateway", 0, "127.0.0.1:0"));
+    publisher.find(Some(&gateway.url));
     let begun = moment();
-    let (members, end) = std::thread::scope(|scope| {
-        scope.spawn(|| publish(&options, &facts, &over, &published));
-        let members = change(&options, changes, &mut dice);
-        over.store(true, Ordering::SeqCst);
-        let end = settle(&members, &published, facts.len());
-        (members, end)
-    });
-    let taken = begun.elapsed();
-    members.into_iter().for_each(Member::leave);
+    ground.change(changes, &publisher, &mut dice);
+    let (taken, published) = (begun.elapsed(), publisher.acknowledged());
+    publisher.grant_all();
+    publisher.join();
+    ground.share_all();
+    let urls: Vec<&str> = ground.members.iter().flat_map(|member| &member.0).map(|up| up.url.as_str()).collect();
+    let end = gateway.settle_with(&urls);
+    while !ground.members.is_empty() {
+        ground.leave();
+    }
+    drain(gateway);
+
+    let Ground { topic, met, .. } = ground;
     let log = topic.read();
     log.holds_once(&facts);
-    let judgement = oracle::judge(TOPIC, &log.0, &rooms(), end);
-    assert!(judgement.objections.is_empty(), "{:#?}", judgement.objections.first());
+    let judgement = log.is_just_of(&rooms(), end);
     assert!(judgement.decisions > 0, "the rooms decided on what was published");
+    assert!(met.under_load > changes / 2, "most changes came while nothing was published: {met:?}");
+    assert!(met.came_back > 0 && met.taken_out > 0, "none came back, or none was taken out: {met:?}");
+    assert!(met.handed > changes / 2, "hardly anything was handed from one to another: {met:?}");
     say(&format!(
-        "{changes} changes of membership in {taken:.0?} ({protocol:?}, {assignment:?}, seed {}); {} facts, {} decisions: {}",
+        "{changes} changes of membership in {taken:.0?} ({rule:?}, seed {}), {:.0} facts per second meanwhile; {met:?}; {} facts, {} \
+         decisions: {}",
         seed(),
+        published as f64 / taken.as_secs_f64(),
         facts.len(),
         judgement.decisions,
         told(&judgement.by_kind),
     ));
 }
 
-/// Lets members come and go; who stands in the end.
-fn change(options: &KafkaOptions, changes: usize, dice: &mut Dice) -> Vec<Member> {
-    let mut members: Vec<Member> = Vec::new();
-    let mut done = 0;
-    for wanted in MEMBERS.into_iter().cycle() {
-        while members.len() != wanted {
-            if done == changes {
-                return members;
+// === impl Ground ===
+
+impl Ground {
+    /// Lets members come and go.
+    fn change(&mut self, changes: usize, publisher: &Publisher, dice: &mut Dice) {
+        let bar = bar("changes of membership", changes as u64);
+        let mut done = 0;
+        for wanted in MEMBERS.into_iter().cycle() {
+            while self.members.len() != wanted {
+                if done == changes {
+                    return bar.finish_and_clear();
+                }
+                done += 1;
+                let before = publisher.acknowledged();
+                publisher.grant(FACTS_OF_A_CHANGE / 2);
+                if self.members.len() < wanted {
+                    self.join();
+                } else {
+                    self.leave();
+                    self.take_out_perhaps(dice);
+                }
+                self.met.under_load += usize::from(publisher.acknowledged() > before);
+                publisher.grant(FACTS_OF_A_CHANGE / 2);
+                std::thread::sleep(Duration::from_millis(dice.random_range(CHANGE_MS)));
+                bar.inc(1);
             }
-            if members.len() < wanted {
-                members.push(Member::join(options, members.len() as u32));
-            } else {
-                members.pop().expect("there are more than are wanted").leave();
-            }
-            done += 1;
-            std::thread::sleep(Duration::from_millis(dice.random_range(CHANGE_MS)));
         }
     }
-    unreachable!("the numbers go round for ever")
-}
 
-/// Publishes everything: slowly while members come and go, and then as fast as it is taken.
-fn publish(options: &KafkaOptions, facts: &[Event], over: &AtomicBool, published: &AtomicU64) {
-    let log = KafkaLog::open(options.clone()).expect("the topic is there");
-    for fact in facts {
-        let copies = if fact.body.kind().is_broadcast() { log.partitions() } else { 1 };
-        let place = |nth| if copies > 1 { wire::Partition(nth) } else { fact.partition(log.partitions()) };
-        let records = || (0..copies).map(|nth| Addressed { partition: place(nth), record: fact.to_raw() }).collect();
-        eventually("the log takes a fact", || log.append(records()).ok());
-        published.fetch_add(1, Ordering::SeqCst);
-        if !over.load(Ordering::SeqCst) {
-            std::thread::sleep(PACE);
-        }
-    }
-}
-
-/// Waits until everything is published, every partition of every room is held once and read to its end, and nothing falls due
-/// soon; a time at which that was so.
-fn settle(members: &[Member], published: &AtomicU64, facts: usize) -> Timestamp {
-    eventually("rest", || {
-        let now = reeve::fact::now();
-        let rooms: Vec<_> = members.iter().flat_map(|member| &member.rooms).collect();
-        rooms.iter().for_each(|room| assert!(!room.ended(), "a room ended by itself: {:?}", room.join()));
-        let partitions: Vec<_> = rooms.iter().flat_map(|room| room.status().pump.partitions).collect();
-        let is_at_rest = |partition: &runtime::pump::PartitionStatus| {
-            let due_later = partition.next_due.is_none_or(|due| due > now.plus_s(REST_S));
-            partition.restored && partition.lag == 0 && partition.in_flight == 0 && due_later
+    /// One more, once it answers.
+    fn join(&mut self) {
+        let ordinal = self.members.len();
+        let begin = |name: &&str| {
+            let address = free_address();
+            let mut up = Up::begin(&mut self.program(name, ordinal, &address));
+            up.url = format!("http://{address}");
+            up
         };
-        let all_held = partitions.len() == members[0].rooms.len() * torture::kafka::PARTITIONS as usize;
-        let all_published = published.load(Ordering::SeqCst) == facts as u64;
-        (all_published && all_held && partitions.iter().all(is_at_rest)).then_some(now)
+        let member = Member(ROOMS.iter().map(begin).collect());
+        member.0.iter().for_each(|up| drop(eventually("a member that answers", || up.get("/livez").ok())));
+        self.met.came_back += usize::from(self.gone.remove(&ordinal));
+        self.members.push(member);
+    }
+
+    /// The last one goes, as whoever runs it wishes.
+    fn leave(&mut self) {
+        let Member(member) = self.members.pop().expect("there is one");
+        member.iter().for_each(|up| up.signal("TERM"));
+        for up in member {
+            let ended = up.end();
+            assert_eq!(ended.code, Some(0), "it drains: {}", ended.said);
+            assert!(!ended.said.contains("panicked"), "{}", ended.said);
+            self.met.handed += ended.said.lines().filter(|line| is_handed(line)).count();
+        }
+        self.gone.insert(self.members.len());
+    }
+
+    fn take_out_perhaps(&mut self, dice: &mut Dice) {
+        if dice.random_bool(0.5) {
+            self.take_out(self.members.len());
+        }
+    }
+
+    /// Takes whoever has gone out of its groups.
+    fn take_out(&mut self, ordinal: usize) {
+        for name in ROOMS {
+            let (group, member) = (format!("{}.reeve.{name}", self.topic.name()), format!("reeve.{name}.{ordinal}"));
+            self.met.taken_out += usize::from(remove_member(self.topic.brokers(), &group, &member));
+        }
+        self.gone.remove(&ordinal);
+    }
+
+    /// Waits until those that are left share everything: each partition of each room is one member's.
+    fn share_all(&mut self) {
+        self.gone.clone().into_iter().for_each(|ordinal| self.take_out(ordinal));
+        let all = ROOMS.len() * PARTITIONS as usize;
+        eventually("members that share everything", || {
+            let members: Vec<&Up> = self.members.iter().flat_map(|member| &member.0).collect();
+            let told: Vec<Value> = members.iter().filter_map(|up| up.get("/readyz").ok()).map(|(_, told)| told).collect();
+            let held: Vec<(&Value, &Value)> = told.iter().flat_map(held).collect();
+            let each_once: BTreeSet<String> = held.iter().map(|held| format!("{held:?}")).collect();
+            (held.len() == all && each_once.len() == all).then_some(())
+        });
+    }
+
+    /// A service on the topic. Its snapshots are those of all.
+    fn program(&self, name: &str, ordinal: usize, address: &str) -> Command {
+        let mut command = service(name);
+        of_topic(&mut command, &self.topic, self.data.path()).args(["--listen-address", address]);
+        command.args(["--kafka-group-protocol", self.rule.group_protocol, "--kafka-assignment", self.rule.assignment]);
+        command.args(["--instance-ordinal", &ordinal.to_string()]);
+        command
+    }
+}
+
+/// Room and partition of everything that a process holds.
+fn held(readiness: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    let rooms = readiness["rooms"].as_array().into_iter().flatten();
+    rooms.flat_map(|room| {
+        let partitions = room["partitions"].as_array().into_iter().flatten();
+        partitions.map(|partition| (&room["room"], &partition["partition"]))
     })
 }
 
-// === impl Member ===
-
-impl Member {
-    fn join(options: &KafkaOptions, ordinal: u32) -> Self {
-        let log: Arc<dyn Log> = KafkaLog::open(options.clone()).expect("the topic is there");
-        let wish = Shutdown::new();
-        let options = RoomOptions { ordinal, ..RoomOptions::default() };
-        let room = |spawned: fn(Arc<dyn Log>, RoomOptions, Shutdown) -> RoomHandle| spawned(log.clone(), options.clone(), wish.clone());
-        Self { rooms: vec![room(spawned::<incident::Incident>), room(spawned::<rollback::Rollback>)], wish }
-    }
-
-    fn leave(self) {
-        self.wish.request();
-        self.rooms.iter().for_each(|room| room.join().expect("it ends in order"));
-    }
-}
-
-fn spawned<M: Machine>(log: Arc<dyn Log>, options: RoomOptions, wish: Shutdown) -> RoomHandle {
-    spawn::<M>(log, options, wish)
+/// Whether a line says that a partition was handed to a room.
+fn is_handed(line: &str) -> bool {
+    line.contains(" assigned room=")
 }
