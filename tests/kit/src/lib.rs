@@ -1,5 +1,5 @@
 //! What the tests share: builders of facts, generated agent lives, records made wrong on purpose, rooms
-//! behind one face, a schema registry, and the page that figures are kept on.
+//! behind one face, a schema registry, a proxy before a broker, and the page that figures are kept on.
 
 pub mod facts;
 pub mod golden;
@@ -8,6 +8,7 @@ pub mod lives;
 pub mod mutants;
 pub mod page;
 pub mod process;
+pub mod proxy;
 pub mod python;
 pub mod registry;
 pub mod room;

@@ -7,9 +7,9 @@
 //! the successor look at what stands, and tells what does not stand anew.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::time::Duration;
 
+use kit::proxy::{Proxy, Request, proxy};
 use runtime::log::contract::PARTITIONS;
 use runtime::log::contract::fixtures::{drain, fact, join, restore_from_offsets, to, transaction, until};
 use runtime::log::kafka::{KafkaLog, KafkaOptions};
@@ -17,7 +17,6 @@ use runtime::log::{Consumer, Log, Transaction};
 use wire::{Offset, Partition};
 
 use super::OnKafka;
-use super::proxy::{Proxy, Request};
 
 /// Longer than a transaction lasts (5 s), so that the broker has ended it before the request comes.
 const HELD: Duration = Duration::from_millis(6_500);
@@ -45,10 +44,7 @@ fn rounds(request: Request) {
     if !super::is_there() {
         return;
     }
-    let Some(proxy) = proxy() else {
-        eprintln!("passed over: KAFKA_PROXIED names no listener behind a proxy (`deploy/kafka/kafka run` does)");
-        return;
-    };
+    let Some(proxy) = proxy() else { return };
     let rounds = if std::env::var("REEVE_TORTURE").is_ok_and(|wish| wish == "full") { 300 } else { 30 };
     let on_kafka = OnKafka::make();
     let through = KafkaOptions { brokers: proxy.1.clone(), ..on_kafka.options.clone() };
@@ -114,16 +110,4 @@ fn standing(log: &dyn Log) -> BTreeMap<String, [usize; 2]> {
         }
     }
     standing
-}
-
-/// The proxy of this process, and where it listens.
-#[expect(clippy::disallowed_methods, reason = "a test is told where its broker is")]
-pub(crate) fn proxy() -> Option<&'static (Proxy, String)> {
-    static PROXY: OnceLock<Option<(Proxy, String)>> = OnceLock::new();
-    let listen = || {
-        let told = std::env::var("KAFKA_PROXIED").ok()?;
-        let (advertised, broker) = told.split_once(',')?;
-        Some((Proxy::listen(advertised, broker), advertised.to_owned()))
-    };
-    PROXY.get_or_init(listen).as_ref()
 }

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use kit::proxy::{Proxy, proxy};
 use runtime::log::Log;
 use runtime::log::contract::fixtures::{restore, transaction, until};
-use runtime::log::contract::{PARTITIONS, Pending, Subject};
+use runtime::log::contract::{PARTITIONS, Pending, Subject, commits};
 use runtime::log::kafka::demands::findings;
 use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
 use wire::{Partition, Timestamp};
@@ -22,11 +23,24 @@ mod hanging;
 mod holes;
 mod measured;
 mod members;
-mod proxy;
 mod secure;
 
 mod contract {
     runtime::log_contract!(super::OnKafka::new, super::is_there);
+}
+
+#[test]
+fn behind_a_proxy_an_offset_is_pending_until_its_transaction_is_decided() {
+    if let Some(mut subject) = BehindProxy::new() {
+        commits::an_offset_is_pending_until_its_transaction_is_decided(&mut subject);
+    }
+}
+
+#[test]
+fn behind_a_proxy_a_successor_decides_what_its_predecessor_left() {
+    if let Some(mut subject) = BehindProxy::new() {
+        commits::a_successor_decides_what_its_predecessor_left(&mut subject);
+    }
 }
 
 #[test]
@@ -67,6 +81,12 @@ fn silence_on_one_copy_is_judged_a_second_late_for_a_broker_may_stand_still_befo
 struct OnKafka {
     options: KafkaOptions,
     log: Arc<KafkaLog>,
+}
+
+/// The same, where a commit can be held on its way to the broker.
+struct BehindProxy {
+    on_kafka: OnKafka,
+    proxy: &'static Proxy,
 }
 
 // === impl OnKafka ===
@@ -124,9 +144,63 @@ impl Subject for OnKafka {
         std::mem::forget(std::mem::replace(&mut self.log, KafkaLog::open(self.options.clone()).expect("the topic is there")));
     }
 
-    /// A broker leaves transactions undecided, but not when a test tells it to: a proxy between does.
+    /// A broker leaves transactions undecided, but not when a test tells it to: [`BehindProxy`] does.
     fn pending(&self) -> Option<&dyn Pending> {
         None
+    }
+}
+
+// === impl BehindProxy ===
+
+impl BehindProxy {
+    /// None, and says so, where there is no broker or nothing between.
+    fn new() -> Option<Self> {
+        if !is_there() {
+            return None;
+        }
+        let (proxy, address) = proxy()?;
+        let on_kafka = OnKafka::new();
+        let through = KafkaOptions { brokers: address.clone(), ..on_kafka.options.clone() };
+        let log = until("nobody comes through the proxy", || KafkaLog::open(through.clone()).ok());
+        Some(Self { on_kafka: OnKafka { options: on_kafka.options, log }, proxy })
+    }
+
+    fn client(&self, transactional_id: &str) -> String {
+        format!("{}{transactional_id}", self.on_kafka.options.namespace)
+    }
+}
+
+impl Subject for BehindProxy {
+    fn log(&self) -> Arc<dyn Log> {
+        self.on_kafka.log()
+    }
+
+    fn set_now(&self, _: Timestamp) {}
+
+    fn sets_the_clock(&self) -> bool {
+        false
+    }
+
+    fn expire(&self, group: &str, member: &str) {
+        self.on_kafka.expire(group, member);
+    }
+
+    fn crash(&mut self) {
+        self.on_kafka.crash();
+    }
+
+    fn pending(&self) -> Option<&dyn Pending> {
+        Some(self)
+    }
+}
+
+impl Pending for BehindProxy {
+    fn hold_next_commit(&self, transactional_id: &str) {
+        self.proxy.hold_commit(&self.client(transactional_id));
+    }
+
+    fn arrive(&self, transactional_id: &str) {
+        self.proxy.let_go(&self.client(transactional_id));
     }
 }
 
