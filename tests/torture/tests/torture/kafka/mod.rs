@@ -6,6 +6,7 @@ mod apart;
 mod archive;
 mod brokers;
 mod failpoints;
+mod held;
 mod kills;
 mod poison;
 mod rebalances;
@@ -25,8 +26,13 @@ use crate::killed::last_life;
 
 /// `reeve up` on the topic.
 fn on(topic: &KafkaTopic, data: &Path) -> Command {
+    on_brokers(topic.brokers(), topic, data)
+}
+
+/// The same by another way to the broker.
+fn on_brokers(brokers: &str, topic: &KafkaTopic, data: &Path) -> Command {
     let mut command = up(data);
-    command.args(["--log", "kafka", "--brokers", topic.brokers()]).env("REEVE_LOG_TOPIC", topic.name());
+    command.args(["--log", "kafka", "--brokers", brokers]).env("REEVE_LOG_TOPIC", topic.name());
     command.env("REEVE_KAFKA_NAMESPACE", format!("{}.", topic.name()));
     command
 }
