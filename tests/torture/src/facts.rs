@@ -8,13 +8,14 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use wire::{Class, Event, Timestamp};
 
 use crate::dice::{Dice, Rng};
-use crate::ground::{folder, say};
+use crate::ground::{files, folder, say};
 use crate::program::{reeve, run};
 use crate::proof::Folder;
 
 /// Agents that lives are about, each under so many names: so that every partition has some.
 const NAMES: usize = 8;
-/// The recorded sessions.
+/// The recorded sessions: all files, and one of them.
+const RECORDINGS: &str = "tau2_bench";
 const RECORDING: &str = "tau2_bench/community_toolorchestra_nvidia.jsonl.gz";
 
 /// Facts of generated lives, `count` at least, whose ids nothing else has.
@@ -55,9 +56,22 @@ pub fn recorded() -> Vec<Event> {
 
 /// The recorded sessions, if they are there.
 pub fn recording() -> Option<PathBuf> {
+    shared(RECORDING)
+}
+
+/// Every file of recorded sessions, if they are there.
+pub fn recordings() -> Option<Vec<PathBuf>> {
+    let folder = shared(RECORDINGS)?;
+    let is_of_sessions = |path: &PathBuf| path.to_string_lossy().ends_with(".jsonl.gz");
+    let files = files(&folder).into_iter().map(|(path, _)| path).filter(is_of_sessions).collect::<Vec<_>>();
+    assert!(!files.is_empty(), "there are sessions in {}", folder.display());
+    Some(files)
+}
+
+fn shared(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let path = std::env::var_os("REEVE_SHARED_DATA").map_or_else(beside, PathBuf::from).join(RECORDING);
-    if path.is_file() {
+    let path = std::env::var_os("REEVE_SHARED_DATA").map_or_else(beside, PathBuf::from).join(name);
+    if path.exists() {
         return Some(path);
     }
     say(&format!("SKIPPED: there is no {}; REEVE_SHARED_DATA names another folder", path.display()));

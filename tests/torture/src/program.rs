@@ -198,11 +198,16 @@ impl Up {
 
     /// The same of rooms that are processes of their own, each by its address; this is their gateway.
     pub fn settle_with(&self, rooms: &[&str]) -> wire::Timestamp {
+        self.settle_for(rooms, REST_S)
+    }
+
+    /// The same, where nothing may fall due for so long.
+    pub fn settle_for(&self, rooms: &[&str], rest_s: i64) -> wire::Timestamp {
         let last = self.mark();
         eventually_nearer("rest", || {
             let now = reeve::fact::now();
             let told: Vec<Value> = rooms.iter().filter_map(|url| get(&format!("{url}/readyz")).ok()).map(|(_, told)| told).collect();
-            let rest = told.len() == rooms.len() && told.iter().all(|told| is_at_rest(told, &last, now));
+            let rest = told.len() == rooms.len() && told.iter().all(|told| is_at_rest(told, &last, now, rest_s));
             // Of a room that does not answer nothing is known.
             let left = if told.len() < rooms.len() { u64::MAX } else { told.iter().map(|told| left_before(told, &last)).sum() };
             if rest { Ok(now) } else { Err(left) }
@@ -330,11 +335,11 @@ fn has_decided(partition: &Value, last: &BTreeMap<u64, i64>, time: wire::Timesta
         && due.is_none_or(|due| due > time)
 }
 
-fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp) -> bool {
+fn is_at_rest(readiness: &Value, last: &BTreeMap<u64, i64>, now: wire::Timestamp, rest_s: i64) -> bool {
     let mut ends: BTreeMap<i64, i64> = BTreeMap::new();
     let rests = |partition: &Value| {
         let end = *ends.entry(number(partition, "partition")).or_insert(number(partition, "high_watermark"));
-        number(partition, "high_watermark") == end && number(partition, "lag") == 0 && has_decided(partition, last, now.plus_s(REST_S))
+        number(partition, "high_watermark") == end && number(partition, "lag") == 0 && has_decided(partition, last, now.plus_s(rest_s))
     };
     readiness["ready"] == true && partitions(readiness).all(rests)
 }

@@ -1,12 +1,13 @@
 //! Every service is a process of its own on one topic, as in a cluster: recorded sessions are brought in through the gateway, and
-//! what is told and decided is what one Reeve on its embedded log tells and decides. And any of them is killed at any time.
+//! what is told and decided, and what the rooms hold in the end, is what one Reeve on its embedded log makes of them. And any of them is killed at any time.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use machine::WATERMARK_EVERY_S;
 use serde_json::Value;
+use torture::alike::Outcome;
 use torture::dice::{RngExt, dice, seed, tenth_or_whole};
 use torture::facts;
 use torture::ground::{bar, eventually, folder, free_address, moment, say};
@@ -14,13 +15,20 @@ use torture::kafka::{KafkaTopic, beside_a_broker};
 use torture::program::{Up, reeve, run, service, up};
 use torture::proof::{Folder, Read, told};
 use torture::publisher::Publisher;
-use wire::Kind;
+use wire::{Kind, Timestamp};
 
 use super::{drain, of_topic};
 use crate::killed::{BATCH, SENDERS, corpus};
 
 /// The rooms, each by the program that is it.
 const ROOMS: [&str; 5] = ["incident", "rollback", "escalation", "capacity", "audit"];
+/// The version of the recordings that others are compared with.
+const BASELINE: &str = "gpt-4.1";
+/// Kinds that the recordings make rooms decide.
+const SEEN: [Kind; 4] = [Kind::IncidentOpened, Kind::ModeOrdered, Kind::EscalationRaised, Kind::EscalationClosed];
+/// Whatever a room has folded it has said by then. Its word is waited for twice: before the first session, for nobody waits for a
+/// room that was never heard of, and after the last, for what waits for a word is held until it comes.
+const LOOKED_AT_WITHIN_S: i64 = WATERMARK_EVERY_S + 2;
 /// Kills of each service, and facts of all of them: half of those that may be published from one kill to the next may be at
 /// once, and half just before it comes.
 const KILLS: (usize, usize) = (10, 200);
@@ -30,29 +38,36 @@ const SNAPSHOT_EVERY_RECORDS: (usize, usize) = (100, 1_000);
 /// How long it is from one kill to the next, and how long before it facts are on their way, at most.
 const NEXT_KILL_MAX_MS: u64 = 1_500;
 const ON_THEIR_WAY_MAX_MS: u64 = 12;
-/// What is decided by how many minutes of log time pass, which are others at every import.
-const BY_THE_MINUTE: [Kind; 4] = [Kind::CapacityMeasured, Kind::CapacityForecast, Kind::CapacityWarned, Kind::RoomWatermark];
 
 #[test]
 fn services_that_are_processes_of_their_own_tell_and_decide_what_one_reeve_does() {
-    let Some(recording) = facts::recording() else { return };
+    let Some(recordings) = facts::recordings() else { return };
     let Some(topic) = beside_a_broker() else { return };
-    let data = folder();
-    let gateway = Up::start(&mut on_topic("gateway", &topic, data.path(), "127.0.0.1:0"));
-    let rooms: Vec<(String, Up)> = ROOMS.iter().map(|name| begin(name, &topic, data.path())).collect();
-    let ended = run(reeve(&["import", "--json", "--url", &gateway.url]).arg(&recording));
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
-    let urls: Vec<&str> = rooms.iter().map(|(url, _)| url.as_str()).collect();
-    let end = gateway.settle_with(&urls);
-    let figures = figures(&["--url", &gateway.url]);
-    rooms.into_iter().map(|(_, up)| up).chain([gateway]).for_each(drain);
-    let apart = topic.read();
-    let judgement = apart.is_just(end);
-
-    let (together, figures_together) = in_one(&recording);
-    assert_eq!(figures, figures_together, "the key figures are those of the embedded log");
-    assert_eq!(decided(&apart), decided(&together), "the decisions are those of the embedded log");
-    say(&format!("{} records by six processes; {} decisions: {}", apart.len(), judgement.decisions, told(&judgement.by_kind)));
+    // Side by side, for much of both is waiting.
+    let ((apart, end, figures), (together, other_end, other_figures)) = std::thread::scope(|scope| {
+        let together = scope.spawn(|| in_one(&recordings));
+        (in_six(&recordings, &topic), together.join().expect("one Reeve takes the recordings"))
+    });
+    let (judgement, other_judgement) = (apart.is_just(end), together.is_just(other_end));
+    assert_eq!(figures, other_figures, "the key figures are those of the embedded log");
+    for kind in SEEN {
+        assert!(judgement.by_kind.contains_key(&kind), "nobody decided {kind}: {}", told(&judgement.by_kind));
+    }
+    let (outcome, other) = (Outcome::of(&apart), Outcome::of(&together));
+    for (place, looked) in outcome.looked.iter().chain(&other.looked) {
+        assert!(looked, "{place:?} has not said that it has folded every fact");
+    }
+    let by_kind = [&judgement, &other_judgement].map(|judgement| told(&judgement.by_kind));
+    assert_eq!(outcome.difference(&other), None, "{by_kind:?}");
+    say(&format!(
+        "{} files, {} records by six processes, {} by one; the states of {} rooms and partitions; {} decisions: {}",
+        recordings.len(),
+        apart.len(),
+        together.len(),
+        outcome.states.len(),
+        judgement.decisions,
+        told(&judgement.by_kind)
+    ));
 }
 
 #[test]
@@ -160,17 +175,37 @@ fn on_topic(name: &str, topic: &KafkaTopic, data: &Path, address: &str) -> Comma
     command
 }
 
-/// The same recording on an embedded log: its records and key figures.
-fn in_one(recording: &Path) -> (Read, Value) {
+/// The recordings by a gateway and rooms that are processes of their own: the topic's records, when nothing was owed, and the key
+/// figures.
+fn in_six(recordings: &[PathBuf], topic: &KafkaTopic) -> (Read, Timestamp, Value) {
+    let data = folder();
+    let gateway = Up::start(&mut on_topic("gateway", topic, data.path(), "127.0.0.1:0"));
+    let rooms: Vec<(String, Up)> = ROOMS.iter().map(|name| begin(name, topic, data.path())).collect();
+    let urls: Vec<&str> = rooms.iter().map(|(url, _)| url.as_str()).collect();
+    gateway.settle_for(&urls, LOOKED_AT_WITHIN_S);
+    import(recordings, &gateway);
+    let end = gateway.settle_for(&urls, LOOKED_AT_WITHIN_S);
+    let figures = figures(&["--url", &gateway.url]);
+    rooms.into_iter().map(|(_, up)| up).chain([gateway]).for_each(drain);
+    (topic.read(), end, figures)
+}
+
+/// The same of one Reeve on its embedded log.
+fn in_one(recordings: &[PathBuf]) -> (Read, Timestamp, Value) {
     let data = folder();
     let up = Up::start(&mut up(data.path()));
-    let ended = run(reeve(&["import", "--json", "--url", &up.url]).arg(recording));
-    assert_eq!(ended.code, Some(0), "{}", ended.said);
-    up.settle();
+    up.settle_for(&[&up.url], LOOKED_AT_WITHIN_S);
+    import(recordings, &up);
+    let end = up.settle_for(&[&up.url], LOOKED_AT_WITHIN_S);
     let figures = figures(&["--url", &up.url]);
-    up.interrupt();
-    assert_eq!(up.end().code, Some(0));
-    (Folder::at(data.path()).read(), figures)
+    drain(up);
+    (Folder::at(data.path()).read(), end, figures)
+}
+
+/// Brings them in. With a baseline versions are compared with each other, and one of them loses.
+fn import(recordings: &[PathBuf], into: &Up) {
+    let ended = run(reeve(&["import", "--json", "--baseline", BASELINE, "--url", &into.url]).args(recordings));
+    assert_eq!(ended.code, Some(0), "{}", ended.said);
 }
 
 fn figures(of: &[&str]) -> Value {
@@ -178,13 +213,4 @@ fn figures(of: &[&str]) -> Value {
     assert_eq!(ended.code, Some(0), "{}", ended.said);
     let start = ended.said.find('{').expect("an object");
     serde_json::from_str(&ended.said[start..]).expect("JSON")
-}
-
-/// What was decided: each episode's opening, course and end, by kind and by its derived id.
-fn decided(read: &Read) -> BTreeMap<Kind, BTreeSet<String>> {
-    let mut decided: BTreeMap<Kind, BTreeSet<String>> = BTreeMap::new();
-    for record in read.records().filter(|record| record.body.kind().is_decision() && !BY_THE_MINUTE.contains(&record.body.kind())) {
-        decided.entry(record.body.kind()).or_default().insert(record.id.to_string());
-    }
-    decided
 }
