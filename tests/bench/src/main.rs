@@ -100,9 +100,10 @@ fn run(options: &Options) -> Result<(), Failure> {
     let recorded = Recorded::get(options.recorded.as_deref())?;
     let decoding = Decoding::new(&recorded)?;
     let lines = measure(options, &recorded, &decoding)?;
+    let versions = if options.only.contains(&Part::Kafka) { kafka::versions() } else { String::new() };
     let surroundings = format!(
         "{} rounds that took turns, over {} records: {}; {} of them are left out where decoding is compared, for apache-avro's \
-         `Value` gives no time back as it was. {}; load average {load_before} before, {} after.",
+         `Value` gives no time back as it was. {versions}{}; load average {load_before} before, {} after.",
         options.rounds,
         recorded.len(),
         recorded.origin,

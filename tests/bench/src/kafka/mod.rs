@@ -60,6 +60,13 @@ pub(crate) struct Kafka {
     rounds: Cell<u32>,
 }
 
+/// Broker, Java and client, by their versions: as far as whoever started the broker says.
+#[expect(clippy::disallowed_methods, reason = "whoever starts the broker tells what it is")]
+pub(crate) fn versions() -> String {
+    let broker = std::env::var("KAFKA_VERSIONS").unwrap_or_else(|_| "a Kafka of unknown version".to_owned());
+    format!("{broker}, librdkafka {}. ", rdkafka::util::get_rdkafka_version().1)
+}
+
 // === impl Kafka ===
 
 impl Kafka {
