@@ -245,6 +245,8 @@ impl KafkaOptions {
             config.set(name, value);
         }
         config.set("bootstrap.servers", &self.brokers);
+        // Without it, a broker that comes back is tried again after up to 10 s.
+        self.unless_told(&mut config, "reconnect.backoff.max.ms", "1000");
         config
     }
 
