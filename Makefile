@@ -52,9 +52,10 @@ test: setup ## everything, part by part, each with its time
 	@$(PART) "end to end: recordings"    cargo test $(HOUSE) --test real -- --nocapture
 	@$(PART) "end to end: bucket"        ./deploy/bucket/bucket run cargo test $(HOUSE) --test pump foreign:: -- --nocapture
 	@$(PART) "end to end: torture"       cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1 --skip kafka::
-	@KAFKA_SECURE=1 $(PART) "kafka: contract" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka
+	@KAFKA_SECURE=1 $(PART) "kafka: contract" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka -- --nocapture
 	@KAFKA_SECURE=1 $(PART) "kafka: command and examples" ./deploy/kafka/kafka run cargo test $(HOUSE) --test on_kafka -- --nocapture
-	@$(PART) "kafka: kills and zombies"   ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1
+	@$(PART) "kafka: kills and zombies"   ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1 --skip kafka::brokers
+	@KAFKA_NODES=3 $(PART) "kafka: brokers fall" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka::brokers -- --nocapture --test-threads 1
 	@$(PART) --summary
 
 torture: build ## ten times what `make test` bears: hostile input, 500 kills and 200 on Kafka, 6,000 altered logs, a minute of overload
@@ -64,7 +65,7 @@ torture: build ## ten times what `make test` bears: hostile input, 500 kills and
 	@REEVE_TORTURE=full $(PART) "bad input: HTTP" cargo test $(HOUSE) --test hostile -- --nocapture
 	@REEVE_TORTURE=full $(PART) "kills, disks, overload" cargo test $(HOUSE) --test torture -- --nocapture --test-threads 1 --skip kafka::
 	@REEVE_TORTURE=full $(PART) "requests held on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka holes -- --nocapture
-	@REEVE_TORTURE=full REEVE_PART_LIMIT_S=10800 $(PART) "kills and zombies on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1
+	@REEVE_TORTURE=full REEVE_PART_LIMIT_S=10800 $(PART) "kills and zombies on Kafka" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1 --skip kafka::brokers
 	@REEVE_TORTURE=full KAFKA_NODES=3 $(PART) "brokers fall" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka::brokers -- --nocapture --test-threads 1
 	@$(PART) --summary
 

@@ -37,7 +37,14 @@ pub fn bar(what: &'static str, length: u64) -> ProgressBar {
 
 /// Returns what `look` finds, once it finds something.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    eventually_nearer(what, || look().ok_or(0))
+    let begun = moment();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// Returns what `look` finds, once it finds something instead of how much is left. Patience begins anew whenever less is left than

@@ -1,6 +1,7 @@
 //! Of three brokers one is killed without a word and comes back, again and again: leaders and coordinators move, and what is
 //! acknowledged stands on two others.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,15 +15,18 @@ use torture::facts::lived;
 use torture::ground::{eventually, folder, moment, say};
 use torture::kafka::{KafkaTopic, beside_a_cluster};
 use torture::program::Up;
-use torture::proof::{read_all, told};
+use torture::proof::{Read, read_all, told};
 use torture::publisher::Publisher;
-use wire::Partition;
+use wire::{Kind, Partition};
 
 use super::{finish_of_many, on};
 use crate::killed::{BATCH, SENDERS};
 
 /// Nothing is acknowledged for at most so long: a session of a broker (9 s), and the election after it.
 const STALL_MAX: Duration = Duration::from_secs(15);
+/// What a fact asks for at once is decided within so long: its room may stand still as long as an append does, and what it had begun
+/// has a transaction (5 s) and a session (8 s) to end first.
+const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a broker stays away, in milliseconds: some are back before they are missed.
 const AWAY_MS: std::ops::Range<u64> = 500..12_000;
 /// Facts a second, about: so few that they last as long as the brokers fall.
@@ -78,9 +82,16 @@ fn brokers_that_fall_and_come_back_lose_repeat_and_alter_nothing() {
     assert!(!ended.said.contains("panicked"), "{}", ended.said);
     // An append whose answer a broker took with it may stand all the same, and is told again: no room folds it twice.
     let (judgement, repeats) = finish_of_many(&topic, data.path(), &facts, publisher);
+    let late = latest(&topic.read());
     assert!(stall < STALL_MAX, "nothing was acknowledged for {stall:.1?}");
+    assert!(late < DECIDED_WITHIN, "an escalation was raised {late:.1?} after what asked for it");
     assert!(moved.iter().all(|moved| *moved > 0), "nothing moved that was to: {moved:?}");
-    say(&format!("{} facts, {repeats} of them twice; {} decisions: {}", facts.len(), judgement.decisions, told(&judgement.by_kind)));
+    say(&format!(
+        "{} facts, {repeats} of them twice; {} decisions, an escalation {late:.1?} late at most: {}",
+        facts.len(),
+        judgement.decisions,
+        told(&judgement.by_kind)
+    ));
 }
 
 #[test]
@@ -131,6 +142,15 @@ fn fall(topic: &KafkaTopic, node: u32, away_ms: u64) -> [usize; 3] {
     kafka("wake", node);
     eventually("every copy is in sync again", || (topic.in_sync() == Some(3)).then_some(()));
     before.moved(&eventually("everything has a leader", || topic.leaders()))
+}
+
+/// How long the latest escalation came after what asked for it, by the brokers' dates: the one decision of many that waits for no
+/// time to pass.
+fn latest(read: &Read) -> Duration {
+    let dates: BTreeMap<_, _> = read.records().map(|record| (record.id.clone(), record.appended)).collect();
+    let raised = read.records().filter(|record| record.body.kind() == Kind::EscalationRaised);
+    let late_us = raised.filter_map(|record| Some(record.appended.since_us(*dates.get(record.causation.as_ref()?)?)));
+    Duration::from_micros(late_us.max().expect("escalations are raised").unsigned_abs())
 }
 
 /// Lets so many facts a second be published, and notes the longest time in which none was acknowledged.
