@@ -24,8 +24,10 @@ const POISON_EVERY: usize = 10;
 const BATCH: usize = 500;
 /// Mutants that are tried for one that cannot be read.
 const TRIES_MAX: u64 = 1_000;
-/// The part of its throughput, in hundredths, that a room may lose to the poison.
+/// The part of its throughput, in hundredths, that a room may lose to the poison. A few short rounds beside whatever else runs say
+/// less than many long ones: there it is what nobody could call chance.
 const LOSS_PERCENT_MAX: usize = 20;
+const LOSS_PERCENT_OF_FEW_ROUNDS_MAX: usize = 50;
 
 #[test]
 fn one_record_in_ten_that_cannot_be_read_costs_little_and_each_is_refused_once_by_its_place() {
@@ -60,7 +62,8 @@ fn one_record_in_ten_that_cannot_be_read_costs_little_and_each_is_refused_once_b
         load(),
         refusals.len()
     ));
-    assert!(ratio <= 100.0 / (100 - LOSS_PERCENT_MAX) as f64, "a room takes {ratio:.2} times as long with poison");
+    let loss_max = tenth_or_whole(LOSS_PERCENT_OF_FEW_ROUNDS_MAX, LOSS_PERCENT_MAX);
+    assert!(ratio <= 100.0 / (100 - loss_max) as f64, "a room takes {ratio:.2} times as long with poison");
 }
 
 /// Puts records on the topic as they are, whatever they are: a gateway would refuse some. Where each stands.
