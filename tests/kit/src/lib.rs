@@ -1,6 +1,8 @@
 //! What the tests share: builders of facts, generated agent lives, records made wrong on purpose, rooms
-//! behind one face, a schema registry, a proxy before a broker, and the page that figures are kept on.
+//! behind one face, a schema registry, a broker asked in the bytes of its protocol and a proxy before one, and the page that
+//! figures are kept on.
 
+pub mod broker;
 pub mod facts;
 pub mod golden;
 pub mod house;

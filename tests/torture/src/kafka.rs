@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kit::broker;
 use runtime::log::Log;
 use runtime::log::kafka::{KafkaLog, KafkaOptions, topics};
 use wire::{Offset, Partition};
 
-use crate::broker;
 use crate::ground::{eventually, say};
 use crate::proof::{Read, read_all};
 

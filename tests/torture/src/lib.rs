@@ -4,7 +4,6 @@
 //! Every test is one of chance, and its seed is in what it says. `REEVE_TORTURE=full` makes each ten times as long.
 
 pub mod alike;
-pub mod broker;
 pub mod dice;
 pub mod facts;
 pub mod flood;

@@ -1,12 +1,11 @@
 //! The log on Apache Kafka, held to the contract of all logs on a broker that runs: `make kafka` starts one, and
 //! `REEVE_KAFKA_BROKERS` says where. Without it every test here is passed over, and says so.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use kit::broker::remove_member;
 use kit::proxy::{Proxy, proxy};
 use runtime::log::Log;
 use runtime::log::contract::fixtures::{restore, transaction, until};
@@ -136,7 +135,8 @@ impl Subject for OnKafka {
 
     /// Takes the member's leave at the coordinator, as an administrator would; it hears of it by its next heartbeat.
     fn expire(&self, group: &str, member: &str) {
-        leave_group(&self.options.brokers, &format!("{}{group}", self.options.namespace), member);
+        let group = format!("{}{group}", self.options.namespace);
+        assert!(remove_member(&self.options.brokers, &group, member), "{group} knows no {member}");
     }
 
     /// What crashes is this process, as far as the broker can tell: nobody closes anything.
@@ -215,32 +215,4 @@ fn is_there() -> bool {
         eprintln!("passed over: REEVE_KAFKA_BROKERS names no broker (`make kafka` starts one)");
     }
     is_there
-}
-
-/// LeaveGroup, version 3 (Kafka protocol guide): the member is named by its static identity.
-fn leave_group(broker: &str, group: &str, instance: &str) {
-    const LEAVE_GROUP: u16 = 13;
-    const VERSION: u16 = 3;
-    let mut request = Vec::new();
-    let text = |request: &mut Vec<u8>, text: &str| {
-        request.extend(u16::try_from(text.len()).expect("a short name").to_be_bytes());
-        request.extend(text.as_bytes());
-    };
-    request.extend(LEAVE_GROUP.to_be_bytes());
-    request.extend(VERSION.to_be_bytes());
-    request.extend(7_u32.to_be_bytes());
-    text(&mut request, "contract");
-    text(&mut request, group);
-    request.extend(1_u32.to_be_bytes());
-    text(&mut request, "");
-    text(&mut request, instance);
-    let mut broker = TcpStream::connect(broker).expect("the broker listens");
-    broker.write_all(&u32::try_from(request.len()).expect("short").to_be_bytes()).expect("it reads");
-    broker.write_all(&request).expect("it reads");
-    let mut size = [0; 4];
-    broker.read_exact(&mut size).expect("it answers");
-    let mut answer = vec![0; u32::from_be_bytes(size) as usize];
-    broker.read_exact(&mut answer).expect("it answers");
-    // Correlation, throttle time, then the error.
-    assert_eq!(answer[8..10], [0, 0], "the coordinator refused: {answer:?}");
 }

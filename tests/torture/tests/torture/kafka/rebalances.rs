@@ -10,10 +10,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use kit::Rooms;
+use kit::broker::remove_member;
 use kit::room::room;
 use serde_json::Value;
 use tempfile::TempDir;
-use torture::broker::remove_member;
 use torture::dice::{Dice, RngExt, dice, seed, tenth_or_whole};
 use torture::facts::lived;
 use torture::ground::{bar, eventually, folder, free_address, moment, say};

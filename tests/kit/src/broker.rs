@@ -18,6 +18,9 @@ const UNKNOWN_MEMBER: i16 = 25;
 struct Answer(std::vec::IntoIter<u8>);
 
 /// Where the transactions begin that are open on a topic, of whichever producer. One broker leads all of its partitions.
+///
+/// # Panics
+/// When the broker does not say.
 pub fn open_transactions(broker: &str, topic: &str, partitions: u32) -> Vec<(Partition, Offset)> {
     let mut request = head(DESCRIBE_PRODUCERS);
     // Of a structure nobody adds anything to the end. A compact length is one more than what it counts.
@@ -49,6 +52,9 @@ pub fn open_transactions(broker: &str, topic: &str, partitions: u32) -> Vec<(Par
 
 /// Takes a static member out of its group, as whoever needs one less does. Left there, it keeps its share until its session ends.
 /// Whether the group still knew it. One broker coordinates the group.
+///
+/// # Panics
+/// When the broker refuses for another reason.
 pub fn remove_member(broker: &str, group: &str, instance: &str) -> bool {
     let mut request = head(LEAVE_GROUP);
     request.extend(text(group));
@@ -73,7 +79,7 @@ fn head((api, version): (i16, i16)) -> Vec<u8> {
     const CORRELATION: i32 = 7;
     let mut head = [api.to_be_bytes(), version.to_be_bytes()].concat();
     head.extend(CORRELATION.to_be_bytes());
-    head.extend(text("torture"));
+    head.extend(text("tests"));
     head
 }
 
