@@ -130,8 +130,8 @@ def today(kind: str) -> Path:
 
 
 def written(kind: str):
-    """What a kind was ever written with, by the ten bytes before such a value: those of its golden records. They are not computed,
-    for where a field has a logical type, as every decision's `now`, fastavro comes to another fingerprint than Reeve's library."""
+    """What a kind was ever written with, by the ten bytes before such a value: those of its golden records. Today's are what fastavro
+    computes, but Reeve's first decisions have the fingerprint of a canonical form that kept logical types apart."""
     for golden in SCHEMAS.parent.glob(f"golden/{kind}.v*.json"):
         past = SCHEMAS.parent / "history" / f"{golden.stem}.avsc"
         schema = json.loads((past if past.exists() else today(kind)).read_text())

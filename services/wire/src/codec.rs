@@ -23,6 +23,8 @@ use crate::registered::registered;
 /// Bytes of the framing: marker and fingerprint.
 pub const FRAMING_BYTES: usize = 10;
 const MARKER: [u8; 2] = [0xc3, 0x01];
+/// Types that have a name and nothing else.
+const PRIMITIVES: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
 
 /// Schemas that records on some log were written with and that are no longer today's, oldest first:
 /// `(Kind::SessionStarted, include_str!("../../../schemas/history/session.started.v1.avsc"))`.
@@ -144,7 +146,8 @@ impl Codec {
         apache_avro::util::max_allocation_bytes(limits::VALUE_BYTES_MAX);
         let today = |kind: &Kind| Known::new(*kind, parse(kind.schema_text()), kind.schema_text());
         let old = |(kind, text): &(Kind, &'static str)| Known::new_old(*kind, text);
-        let mut readers: Vec<Known> = history.iter().map(old).chain(Kind::ALL.iter().map(today)).collect();
+        let all = || history.iter().map(old).chain(Kind::ALL.iter().map(today));
+        let mut readers: Vec<Known> = all().chain(all().filter_map(Known::as_framed_before)).collect();
         readers.sort_by_key(|known| fingerprint(&known.framing));
         let fingerprints = readers.iter().filter_map(|known| fingerprint(&known.framing)).collect();
         Self { today: Kind::ALL.iter().map(today).collect(), readers, fingerprints }
@@ -212,9 +215,24 @@ impl Known {
         let writer = GenericDatumWriter::builder(schema).build().expect("every schema in schemas/ resolves");
         Self { kind, text, framing, schema, writer, reader, is_old }
     }
+
+    /// As its values were framed before the fingerprint was that of the specification, where that made a difference.
+    fn as_framed_before(self) -> Option<Self> {
+        let framing = framing_by_the_library(self.schema);
+        (framing != self.framing).then_some(Self { framing, ..self })
+    }
 }
 
+/// By the fingerprint that Avro's specification gives the schema's parsing canonical form, in which the type of a field with a
+/// logical type is as simple as that of any other. The library leaves `{"type":"long"}` there (apache-avro 0.22), which no text
+/// of a canonical form holds otherwise: its names and symbols have no braces.
 fn framing(schema: &Schema) -> [u8; FRAMING_BYTES] {
+    let simple = |canonical: String, name: &&str| canonical.replace(&format!(r#"{{"type":"{name}"}}"#), &format!(r#""{name}""#));
+    let canonical = PRIMITIVES.iter().fold(schema.canonical_form(), simple);
+    framing_by_the_library(&Schema::parse_str(&canonical).expect("the canonical form of a schema is one"))
+}
+
+fn framing_by_the_library(schema: &Schema) -> [u8; FRAMING_BYTES] {
     RabinFingerprintHeader::from_schema(schema).build_header().try_into().expect("the framing has ten bytes")
 }
 
