@@ -8,15 +8,15 @@
 //! An append that fails may stand in part: who sends it again is told what stood already.
 
 use std::collections::BTreeSet;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::producer::ThreadedProducer;
 use wire::{Offset, Partition};
 
-use super::native::Authenticated;
+use super::lanes::{Lanes, Waiting};
 use super::patience::Patience;
-use super::publisher::{Deliveries, Reports, send};
+use super::publisher::{Deliveries, Reports};
 use super::settings::APPEND_TIMEOUT;
 use super::tail::Tail;
 use super::{Inner, not_made, unavailable};
@@ -29,9 +29,8 @@ const RETRY_AFTER_MS: u64 = 200;
 
 /// Appends records once.
 pub(super) struct Appender {
-    topic: String,
     partitions: u32,
-    producer: Authenticated<ThreadedProducer<Reports>>,
+    lanes: Lanes,
     claims: Claims,
 }
 
@@ -54,12 +53,13 @@ impl Appender {
     pub(super) fn new(inner: &Inner) -> Result<Self, LogError> {
         let producer = ThreadedProducer::from_config_and_context(&inner.options.appender(), Reports::default()).map_err(not_made)?;
         let producer = inner.tokens.authenticate(producer)?;
-        Ok(Self { topic: inner.options.topic.clone(), partitions: inner.partitions, producer, claims: Claims::default() })
+        let lanes = Lanes::new(producer, &inner.options.topic, inner.partitions)?;
+        Ok(Self { partitions: inner.partitions, lanes, claims: Claims::default() })
     }
 
     /// See [`Log::append`](crate::log::Log::append). `ends` is where the partitions ended before: the tail is believed
     /// from there on.
-    pub(super) fn append(&self, tail: &Tail, ends: &[(Partition, Offset)], records: &[Addressed]) -> Result<Vec<Appended>, AppendError> {
+    pub(super) fn append(&self, tail: &Tail, ends: &[(Partition, Offset)], records: Vec<Addressed>) -> Result<Vec<Appended>, AppendError> {
         if let Some(stray) = records.iter().find(|addressed| addressed.partition.0 >= self.partitions) {
             return Err(no_partition(stray.partition).into());
         }
@@ -67,9 +67,10 @@ impl Appender {
         let keys = records.iter().filter_map(|addressed| unique_key(addressed.partition, &addressed.record)).collect();
         let _claimed = self.claims.claim(keys, until)?;
         reach(tail, ends, until)?;
-        let known = dedupe::plan(records, |key| Ok::<_, LogError>(tail.lookup(key)))?;
+        let known = dedupe::plan(&records, |key| Ok::<_, LogError>(tail.lookup(key)))?;
         let planned = known.map_err(AppendError::IdTaken)?;
-        let places = self.deliver(records, &planned, until)?;
+        let records = Arc::new(records);
+        let places = self.deliver(&records, &planned, until)?;
         let after: Vec<(Partition, Offset)> =
             records.iter().zip(&places).filter_map(|(addressed, place)| Some((addressed.partition, (*place)?.next()))).collect();
         reach(tail, &after, until)?;
@@ -77,17 +78,23 @@ impl Appender {
     }
 
     /// Appends what is new; the place of each of those.
-    fn deliver(&self, records: &[Addressed], planned: &[Planned], until: Patience) -> Result<Vec<Option<Offset>>, AppendError> {
+    fn deliver(&self, records: &Arc<Vec<Addressed>>, planned: &[Planned], until: Patience) -> Result<Vec<Option<Offset>>, AppendError> {
         let is_new = |place: &usize| matches!(planned[*place], Planned::New(_));
         let new: Vec<usize> = (0..records.len()).filter(is_new).collect();
         let deliveries = Deliveries::of(new.len());
-        for (nth, place) in new.iter().enumerate() {
-            send(&self.producer, &self.topic, &records[*place], None, deliveries.receipt(nth)).map_err(unavailable)?;
+        let waiting = |(nth, place): (usize, &usize)| {
+            let (append, receipt) = (Arc::clone(records), deliveries.receipt(nth));
+            Waiting { append, place: *place, receipt }
+        };
+        self.lanes.put(new.iter().enumerate().map(waiting));
+        let told = deliveries.wait(until.left());
+        if told.iter().any(Option::is_none) {
+            self.lanes.withdraw(&deliveries);
+            return Err(unavailable("an append was not answered in time").into());
         }
         let mut places = vec![None; records.len()];
-        for (place, told) in new.iter().zip(deliveries.wait(until.left())) {
-            let told = told.ok_or_else(|| unavailable("an append was not answered in time"))?;
-            places[*place] = Some(told.map_err(|code| unavailable(format!("an append was not taken: {code}")))?);
+        for (place, told) in new.into_iter().zip(told.into_iter().flatten()) {
+            places[place] = Some(told.map_err(|code| unavailable(format!("an append was not taken: {code}")))?);
         }
         Ok(places)
     }

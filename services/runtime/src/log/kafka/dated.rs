@@ -58,7 +58,8 @@ impl KafkaDestination {
         failpoints::pass(Failpoint::BeginAfter);
         let deliveries = Deliveries::of(records.len());
         for (place, dated) in records.iter().enumerate() {
-            send(&self.producer, self.log.topic(), &dated.addressed, Some(dated.date), deliveries.receipt(place)).map_err(not_written)?;
+            send(&self.producer, self.log.topic(), &dated.addressed, Some(dated.date), deliveries.receipt(place))
+                .map_err(|(error, _)| not_written(error))?;
             failpoints::pass(Failpoint::ProduceAfter);
         }
         for (dated, told) in records.iter().zip(deliveries.wait(TRANSACTION_TIMEOUT)) {

@@ -8,6 +8,7 @@ mod browser;
 mod dated;
 pub mod demands;
 mod heard;
+mod lanes;
 mod member;
 mod native;
 mod oauth;
@@ -171,7 +172,7 @@ impl Log for KafkaLog {
 
     fn append(&self, records: Vec<Addressed>) -> Result<Vec<Appended>, AppendError> {
         let writing = self.writing()?;
-        writing.appender.append(&writing.tail, &writing.ends, &records)
+        writing.appender.append(&writing.tail, &writing.ends, records)
     }
 
     fn read(&self, partition: Partition, from: Offset, max: usize) -> Result<Vec<StoredRecord>, LogError> {

@@ -19,6 +19,7 @@ use rdkafka::topic_partition_list::Offset as At;
 use wire::{Offset, Partition, Timestamp};
 
 use super::heard::Heard;
+use super::lanes::Batch;
 use super::member::kafka_partition;
 use super::native::{self, Authenticated, TransactionError};
 use super::settings::TRANSACTION_TIMEOUT;
@@ -49,6 +50,8 @@ pub(super) struct Reports {
 pub(super) struct Receipt {
     place: usize,
     to: Arc<Deliveries>,
+    /// Ends with its last receipt.
+    batch: Option<Arc<Batch>>,
 }
 
 /// What became of the records of one transaction or append, in their order.
@@ -83,7 +86,7 @@ impl Publisher {
         for (place, addressed) in transaction.records.iter().enumerate() {
             failpoints::pass(Failpoint::ProduceBefore);
             send(&self.producer, &self.inner.options.topic, addressed, None, deliveries.receipt(place))
-                .map_err(|error| CommitError::Aborted { reason: error.to_string() })?;
+                .map_err(|(error, _)| CommitError::Aborted { reason: error.to_string() })?;
             failpoints::pass(Failpoint::ProduceAfter);
         }
         failpoints::pass(Failpoint::OffsetsBefore);
@@ -185,13 +188,27 @@ impl ProducerContext for Reports {
         if matches!(result.as_ref().map(Message::timestamp), Ok(rdkafka::Timestamp::LogAppendTime(_))) {
             receipt.to.dated_by_broker.store(true, Ordering::SeqCst);
         }
-        receipt.to.tell(
-            receipt.place,
-            match result {
-                Ok(message) => Ok(Offset(message.offset())),
-                Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),
-            },
-        );
+        receipt.tell(match result {
+            Ok(message) => Ok(Offset(message.offset())),
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),
+        });
+    }
+}
+
+// === impl Receipt ===
+
+impl Receipt {
+    pub(super) fn tell(&self, told: Result<Offset, RDKafkaErrorCode>) {
+        self.to.tell(self.place, told);
+    }
+
+    pub(super) fn is_told_to(&self, deliveries: &Deliveries) -> bool {
+        std::ptr::eq(&raw const *self.to, deliveries)
+    }
+
+    pub(super) fn in_batch(mut self: Box<Self>, batch: &Arc<Batch>) -> Box<Self> {
+        self.batch = Some(Arc::clone(batch));
+        self
     }
 }
 
@@ -203,7 +220,7 @@ impl Deliveries {
     }
 
     pub(super) fn receipt(self: &Arc<Self>, place: usize) -> Box<Receipt> {
-        Box::new(Receipt { place, to: Arc::clone(self) })
+        Box::new(Receipt { place, to: Arc::clone(self), batch: None })
     }
 
     /// What became of each record, once all is told or `wait` has passed.
@@ -229,14 +246,15 @@ impl Deliveries {
     }
 }
 
-/// Hands a record to librdkafka, which copies it. A `date` counts where the topic lets whoever writes say one.
+/// Hands a record to librdkafka, which copies it. A `date` counts where the topic lets whoever writes say one. Of one that is not taken
+/// the receipt comes back.
 pub(super) fn send(
     producer: &ThreadedProducer<Reports>,
     topic: &str,
     addressed: &Addressed,
     date: Option<Timestamp>,
     receipt: Box<Receipt>,
-) -> Result<(), KafkaError> {
+) -> Result<(), (KafkaError, Box<Receipt>)> {
     let Addressed { partition, record } = addressed;
     let headers = record.headers.iter().fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (name, value)| {
         headers.insert(Header { key: name, value: Some(value) })
@@ -249,5 +267,5 @@ pub(super) fn send(
     if let Some(date) = date {
         told = told.timestamp(date.0.div_euclid(US_PER_MS));
     }
-    producer.send::<[u8], [u8]>(told).map_err(|(error, _)| error)
+    producer.send::<[u8], [u8]>(told).map_err(|(error, told)| (error, told.delivery_opaque))
 }

@@ -76,6 +76,10 @@ pub(super) const RECORD_BYTES_MAX: usize = 2 * wire::limits::VALUE_BYTES_MAX;
 /// How long an append may wait for the brokers.
 pub(super) const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the client looks for more records of a partition before it sends one of an append, in milliseconds: a batch comes
+/// within it ([`lanes`](super::lanes)). Kafka's own producer looks for five.
+const LINGER_MS: &str = "1";
+
 /// How often a member says that it is there. Where the group's protocol is `consumer` the client refuses it.
 const HEARTBEAT: &str = "heartbeat.interval.ms";
 
@@ -252,8 +256,8 @@ impl KafkaOptions {
 
     /// A member of a group: it hears which partitions are its own, and reads none of them.
     ///
-    /// Its name is its static identity: a newer instance of the same name takes the place of the older one, which hears of
-    /// it and stays out, and one that comes back within its session finds its partitions.
+    /// Its name is its static identity: a newer instance of the same name takes the place of the older one, which hears of it and
+    /// stays out until that one has gone, and one that comes back within its session finds its partitions.
     pub(super) fn member(&self, group: &str, member: &str) -> ClientConfig {
         let mut config = self.consumer(group, member);
         config.set("group.instance.id", member);
@@ -304,7 +308,7 @@ impl KafkaOptions {
 
     pub(super) fn appender(&self) -> ClientConfig {
         let mut config = self.producer();
-        config.set("message.timeout.ms", millis(APPEND_TIMEOUT));
+        config.set("message.timeout.ms", millis(APPEND_TIMEOUT)).set("linger.ms", LINGER_MS);
         config
     }
 
