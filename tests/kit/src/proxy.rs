@@ -1,5 +1,6 @@
 //! A wire between clients and a broker on which a request may be held up: for so long that its client has given up, or until
-//! a test lets it go, and then it arrives. The broker advertises the proxy's address on a listener of its own.
+//! a test lets it go, and then it arrives. And a member may be told that nobody knows its group. The broker advertises the proxy's
+//! address on a listener of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -21,6 +22,11 @@ pub enum Request {
     EndTxn = 26,
 }
 
+/// A member says that it is there; by its key.
+const HEARTBEAT: u16 = 12;
+/// Where its answer has the error, versions 1 to 3 (Kafka protocol guide): after length, number and throttle time.
+const HEARTBEAT_ERROR: std::ops::Range<usize> = 12..14;
+const COORDINATOR_NOT_AVAILABLE: i16 = 15;
 /// A producer registers, which ends whatever its predecessor had begun; by its key.
 const INIT_PRODUCER_ID: u16 = 22;
 
@@ -42,6 +48,12 @@ struct Known {
     holds: Vec<Hold>,
     /// Clients whose transaction has partitions to write to.
     writing: BTreeSet<Vec<u8>>,
+    /// How often each client has registered.
+    registrations: BTreeMap<Vec<u8>, u64>,
+    /// Members that are told that nobody knows their group.
+    denied: BTreeSet<Vec<u8>>,
+    /// Their heartbeats that the broker has not answered.
+    unanswered: Vec<Place>,
 }
 
 struct Hold {
@@ -49,6 +61,18 @@ struct Hold {
     request: Request,
     until: Until,
     stage: Stage,
+    /// The connection on which it is held, and how often its client had registered by then.
+    on: Option<(u64, u64)>,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passage {
+    On,
+    /// It is the one that this hold was ordered for.
+    Held(usize, Until),
+    /// Its client has hung up and says again, on another connection, what is held. Both would be one request come late.
+    Swallowed,
 }
 
 /// When what is held goes on.
@@ -146,6 +170,16 @@ impl Proxy {
         assert!(!waited.unwrap_or_else(PoisonError::into_inner).1.timed_out(), "the broker does not answer what was held of {client}");
     }
 
+    /// From now on this member's heartbeats reach the broker, and it is told that the coordinator is not available.
+    pub fn deny(&self, member: &str) {
+        self.wire.known().denied.insert(member.as_bytes().to_vec());
+    }
+
+    /// And from now on it hears what the broker says again.
+    pub fn deny_no_longer(&self, member: &str) {
+        self.wire.known().denied.remove(member.as_bytes());
+    }
+
     /// Whether the broker has answered whatever was to be held of this client.
     pub fn has_delivered(&self, client: &str) -> bool {
         self.wire.known().of(client).all(|hold| hold.stage == Stage::Answered)
@@ -161,7 +195,7 @@ impl Proxy {
     }
 
     fn order(&self, client: &str, request: Request, until: Until) {
-        self.wire.known().holds.push(Hold { client: client.to_owned(), request, until, stage: Stage::Ordered });
+        self.wire.known().holds.push(Hold { client: client.to_owned(), request, until, stage: Stage::Ordered, on: None });
     }
 }
 
@@ -175,13 +209,17 @@ fn pass_on(mut client: TcpStream, connection: u64, broker: &str, wire: &Arc<Wire
         std::thread::spawn(move || answer(answers, back, connection, &wire));
     }
     while let Some(frame) = next_frame(&mut client) {
-        if let Some((nth, until)) = wire.pass(&frame) {
-            if until == Until::Let {
-                // Whoever has hung up hears nothing.
-                let _ = client.write_all(&unknown_error(&frame));
+        match wire.pass(&frame, connection).unwrap_or(Passage::On) {
+            Passage::On => {}
+            Passage::Swallowed => continue,
+            Passage::Held(nth, until) => {
+                if until == Until::Let {
+                    // Whoever has hung up hears nothing.
+                    let _ = client.write_all(&unknown_error(&frame));
+                }
+                wire.wait(nth, until);
+                wire.known().holds[nth].stage = Stage::Sent(Place { connection, correlation: correlation(&frame) });
             }
-            wire.wait(nth, until);
-            wire.known().holds[nth].stage = Stage::Sent(Place { connection, correlation: correlation(&frame) });
         }
         if upstream.write_all(&frame).is_err() {
             break;
@@ -192,9 +230,12 @@ fn pass_on(mut client: TcpStream, connection: u64, broker: &str, wire: &Arc<Wire
 
 /// The other way. Whoever has hung up hears no answer; the broker's are taken all the same.
 fn answer(mut broker: TcpStream, mut client: TcpStream, connection: u64, wire: &Wire) {
-    while let Some(frame) = next_frame(&mut broker) {
+    while let Some(mut frame) = next_frame(&mut broker) {
         let correlation = u32::from_be_bytes(frame[4..8].try_into().expect("four bytes"));
-        wire.answered(Place { connection, correlation });
+        if wire.answered(Place { connection, correlation }) {
+            let error = frame.get_mut(HEARTBEAT_ERROR).expect("an answer of a heartbeat");
+            error.copy_from_slice(&COORDINATOR_NOT_AVAILABLE.to_be_bytes());
+        }
         let _ = client.write_all(&frame);
     }
     let _ = client.shutdown(Shutdown::Both);
@@ -229,25 +270,36 @@ impl Wire {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a request; the hold that was ordered for it. Length, key, version, number, then the client's name.
-    fn pass(&self, frame: &[u8]) -> Option<(usize, Until)> {
+    /// Takes note of a request, and says what becomes of it where something was ordered. Length, key, version, number, then the
+    /// client's name.
+    fn pass(&self, frame: &[u8], connection: u64) -> Option<Passage> {
         let short = |at: usize| Some(u16::from_be_bytes(frame.get(at..at + 2)?.try_into().ok()?));
         let (key, length) = (short(4)?, usize::from(short(12)?));
         let client = frame.get(14..14 + length)?;
         let mut known = self.known();
         if key == INIT_PRODUCER_ID {
             known.writing.remove(client);
+            *known.registrations.entry(client.to_vec()).or_default() += 1;
+        }
+        if key == HEARTBEAT && known.denied.contains(client) {
+            known.unanswered.push(Place { connection, correlation: correlation(frame) });
         }
         let request = Request::ALL.into_iter().find(|request| *request as u16 == key)?;
+        let registrations = known.registrations.get(client).copied().unwrap_or_default();
+        let is_its_own = |hold: &Hold| hold.request == request && hold.client.as_bytes() == client;
+        let repeats = |hold: &Hold| hold.on.is_some_and(|(on, registered)| on != connection && registered == registrations);
+        if known.holds.iter().any(|hold| hold.stage == Stage::Holding && is_its_own(hold) && repeats(hold)) {
+            return Some(Passage::Swallowed);
+        }
         match request {
             Request::AddPartitionsToTxn => drop(known.writing.insert(client.to_vec())),
             Request::EndTxn if !known.writing.remove(client) => return None,
             Request::EndTxn | Request::Produce => {}
         }
-        let is_for_it = |hold: &Hold| hold.stage == Stage::Ordered && hold.request == request && hold.client.as_bytes() == client;
-        let nth = known.holds.iter().position(is_for_it)?;
-        known.holds[nth].stage = Stage::Holding;
-        Some((nth, known.holds[nth].until))
+        let nth = known.holds.iter().position(|hold| hold.stage == Stage::Ordered && is_its_own(hold))?;
+        let hold = &mut known.holds[nth];
+        (hold.stage, hold.on) = (Stage::Holding, Some((connection, registrations)));
+        Some(Passage::Held(nth, hold.until))
     }
 
     fn wait(&self, nth: usize, until: Until) {
@@ -260,10 +312,12 @@ impl Wire {
         }
     }
 
-    fn answered(&self, place: Place) {
+    /// Whether it is the answer to a heartbeat that is denied.
+    fn answered(&self, place: Place) -> bool {
         let mut known = self.known();
         known.holds.iter_mut().filter(|hold| hold.stage == Stage::Sent(place)).for_each(|hold| hold.stage = Stage::Answered);
         self.changed.notify_all();
+        known.unanswered.extract_if(.., |denied| *denied == place).count() > 0
     }
 }
 

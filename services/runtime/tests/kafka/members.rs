@@ -15,7 +15,7 @@ use runtime::log::kafka::{Assignment, GroupProtocol, KafkaLog, KafkaOptions};
 use runtime::log::{Addressed, Consumer, Log, LogError, Polled};
 use wire::{Body, Kind, Offset, Partition, RawRecord, StoredRecord, codec};
 
-use super::OnKafka;
+use super::{BehindProxy, OnKafka};
 
 #[test]
 fn members_that_let_go_of_everything_share_every_partition_in_the_end() {
@@ -26,6 +26,56 @@ fn members_that_let_go_of_everything_share_every_partition_in_the_end() {
     let log = until("the topic cannot be opened", || KafkaLog::open(options.clone()).ok());
     let (mut first, mut second) = (Member::join(&*log, "g", "first"), Member::join(&*log, "g", "second"));
     share(&mut first, &mut second);
+}
+
+/// Longer than one that was replaced takes from one look to the next.
+const STAYS_OUT: Duration = Duration::from_millis(2_500);
+/// Longer than a session (8 s), and then longer than from one heartbeat to the next (2 s).
+const SESSION: Duration = Duration::from_secs(9);
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+#[test]
+fn a_member_that_was_replaced_stays_out_while_its_namesake_is_there_and_comes_back_when_that_one_has_gone() {
+    if !super::is_there() {
+        return;
+    }
+    let on_kafka = OnKafka::new();
+    let mut older = Member::join(&*on_kafka.log, "g", "one");
+    until("the older one has no share", || gets_a_share(&mut older));
+    let mut newer = Member::join(&*on_kafka.log, "g", "one");
+    until("the newer one has no share", || gets_a_share(&mut newer));
+    until("the older one does not hear of it", || {
+        older.hear();
+        older.held.is_empty().then_some(())
+    });
+    std::thread::sleep(STAYS_OUT);
+    assert_eq!((older.hear(), older.consumer.membership()), (Polled::Nothing, None), "it looked, and did not join");
+    newer.hear();
+    assert!(newer.consumer.is_member() && newer.held.len() == PARTITIONS as usize, "nobody took its place");
+    drop(newer);
+    until("the older one does not come back", || gets_a_share(&mut older));
+}
+
+/// The coordinator knows it all the time, and so refuses one that says that it is there without saying who it is.
+#[test]
+fn a_busy_member_whose_coordinator_was_gone_for_a_session_comes_back_by_itself() {
+    let Some(BehindProxy { on_kafka, proxy }) = BehindProxy::new() else { return };
+    let mut member = Member::join(&*on_kafka.log, "g", "busy");
+    until("it has no share", || gets_a_share(&mut member));
+    proxy.deny("busy");
+    std::thread::sleep(SESSION);
+    proxy.deny_no_longer("busy");
+    std::thread::sleep(HEARTBEAT);
+    until("it does not hear that its session has passed", || {
+        member.hear();
+        member.held.is_empty().then_some(())
+    });
+    until("it does not come back", || gets_a_share(&mut member));
+}
+
+fn gets_a_share(member: &mut Member) -> Option<()> {
+    member.hear();
+    (member.held.len() == PARTITIONS as usize && member.consumer.is_member()).then_some(())
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! Everything happens in [`Consumer::poll`], on the room's own thread, between its transactions: a partition that is
 //! taken away is given up there, when nothing of it is under way.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -43,20 +43,26 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a member that leaves waits for the group to take its partitions back, and how often it looks.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_UP_EVERY: Duration = Duration::from_millis(10);
+/// How often one that was replaced looks whether its place is free again.
+const LOOK_FOR_NAMESAKE_EVERY: Duration = Duration::from_secs(1);
 /// For how long it is enough to have known where the partitions end, or that this is a member.
 const GOOD_FOR: Duration = Duration::from_millis(100);
 
 /// One member of a group.
 pub(super) struct Reader {
     inner: Arc<Inner>,
+    group: String,
+    name: String,
     /// Dropped before the reader that it belongs to.
     queue: FetchQueue,
     reader: Authenticated<BaseConsumer<Quiet>>,
     member: Authenticated<BaseConsumer<News>>,
     /// What the group gave this member and has not taken back.
     held: BTreeSet<Partition>,
-    /// Whether a newer instance took its place: it stays out then.
-    is_replaced: bool,
+    /// Set while another instance has its place, until when it need not look whether that one has gone.
+    replaced: Option<Patience>,
+    /// What the group called it when it was last known to be a member.
+    known_as: RefCell<String>,
     ahead: Ahead,
     /// Where each partition that is read began when it was sought.
     starts: BTreeMap<Partition, Offset>,
@@ -111,25 +117,23 @@ impl Reader {
     pub(super) fn join(inner: Arc<Inner>, group: &str, member: &str) -> Result<Self, LogError> {
         let options = &inner.options;
         let mut reader = BaseConsumer::from_config_and_context(&options.reader(group, member), Quiet::default()).map_err(not_made)?;
-        // Of an empty share that a broker gave it a member is not told.
-        let is_told = AtomicBool::new(options.group_protocol == GroupProtocol::Consumer);
-        let news = News { is_eager: options.assignment.is_eager(), is_told, ..News::default() };
-        let mut joined = BaseConsumer::from_config_and_context(&options.member(group, member), news).map_err(not_made)?;
-        let [of_reader, of_member] = [(); 2].map(|()| Arc::clone(&inner.changed));
-        reader.set_nonempty_callback(move || of_reader.happened());
-        joined.set_nonempty_callback(move || of_member.happened());
-        let (reader, joined) = (inner.tokens.authenticate(reader)?, inner.tokens.authenticate(joined)?);
-        joined.subscribe(&[&options.topic]).map_err(unavailable)?;
+        let changed = Arc::clone(&inner.changed);
+        reader.set_nonempty_callback(move || changed.happened());
+        let reader = inner.tokens.authenticate(reader)?;
+        let joined = join(&inner, group, member)?;
         let queue = FetchQueue::of(&reader).ok_or_else(|| unavailable("a consumer without a queue"))?;
         let (held, ahead) = (BTreeSet::new(), Ahead::default());
         let starts = BTreeMap::new();
         Ok(Self {
             inner,
+            group: group.to_owned(),
+            name: member.to_owned(),
             queue,
             reader,
             member: joined,
             held,
-            is_replaced: false,
+            replaced: None,
+            known_as: RefCell::default(),
             ahead,
             starts,
             ends: None,
@@ -143,7 +147,7 @@ impl Reader {
             // Brokers that do not answer are told of by who asks them, and whatever the member itself reads is not for us.
             match self.member.poll(Duration::ZERO) {
                 Some(Err(KafkaError::MessageConsumptionFatal(_))) => {
-                    self.is_replaced = true;
+                    self.replaced = Some(Patience::of(Duration::ZERO));
                     let lost: Vec<Partition> = std::mem::take(&mut self.held).into_iter().collect();
                     self.give_up(&lost)?;
                     return Ok((!lost.is_empty()).then_some(Polled::Revoked(lost)));
@@ -173,7 +177,43 @@ impl Reader {
     fn is_settled(&self) -> bool {
         let news = self.member.context();
         let is_told = news.is_told.load(Ordering::SeqCst) && locked(&news.said).is_empty();
-        is_told && !self.is_replaced && !self.member.assignment_lost()
+        is_told && self.replaced.is_none() && !self.member.assignment_lost()
+    }
+
+    /// Joins anew where nobody else has its name. Two instances of one name do not fight for its place: the older one waits until the
+    /// newer one has gone. But the brokers also say that somebody has taken it where nobody has. A member whose session has passed,
+    /// as where its coordinator was gone for so long, has no name of its own any more until its room hears of that and it joins again,
+    /// and librdkafka 2.12 goes on saying that it is there by the name of the instance alone.
+    fn come_back(&mut self) -> Result<(), LogError> {
+        if self.replaced.is_some_and(|until| !until.is_over()) {
+            return Ok(());
+        }
+        self.replaced = Some(Patience::of(LOOK_FOR_NAMESAKE_EVERY));
+        if self.has_namesake() {
+            return Ok(());
+        }
+        let fenced = std::mem::replace(&mut self.member, join(&self.inner, &self.group, &self.name)?);
+        self.replaced = None;
+        // It has nothing any more that anybody waits for, and may wait for brokers that are gone.
+        let leaves = std::thread::Builder::new().name("kafka leaves".to_owned()).spawn(move || leave(&fenced));
+        leaves.map(drop).map_err(unavailable)
+    }
+
+    /// Whether the group has a member of this name that is somebody else, as far as anybody says.
+    fn has_namesake(&self) -> bool {
+        // Where the broker places members a newer one takes nobody's place.
+        if self.inner.options.group_protocol == GroupProtocol::Consumer {
+            return false;
+        }
+        let group = format!("{}{}", self.inner.options.namespace, self.group);
+        let Ok(members) = native::members(&self.inner.onlooker, &group, ANSWER_WITHIN) else { return true };
+        members.iter().any(|(client, member)| *client == self.name && *member != *self.known_as.borrow())
+    }
+
+    fn known_membership(&self) -> Option<Membership> {
+        let membership = native::membership(&self.member)?;
+        self.known_as.borrow_mut().clone_from(&membership.member);
+        Some(membership)
     }
 
     /// Stops reading partitions that are no longer this member's.
@@ -213,7 +253,8 @@ impl Reader {
 
 impl Consumer for Reader {
     fn poll(&mut self, max: usize) -> Result<Polled, LogError> {
-        if self.is_replaced {
+        if self.replaced.is_some() {
+            self.come_back()?;
             return Ok(Polled::Nothing);
         }
         if let Some(news) = self.news()? {
@@ -294,13 +335,13 @@ impl Consumer for Reader {
     }
 
     fn membership(&self) -> Option<Membership> {
-        self.is_settled().then(|| native::membership(&self.member)).flatten()
+        self.is_settled().then(|| self.known_membership()).flatten()
     }
 
     /// Twice in every step of a room, and each true answer is a question to the client's own thread, which wakes for it.
     fn is_member(&self) -> bool {
         let is_known = self.known_member.get().is_some_and(|until| !until.is_over());
-        let is_member = self.is_settled() && (is_known || native::membership(&self.member).is_some());
+        let is_member = self.is_settled() && (is_known || self.known_membership().is_some());
         if !is_member {
             self.known_member.set(None);
         } else if !is_known {
@@ -311,19 +352,36 @@ impl Consumer for Reader {
 }
 
 impl Drop for Reader {
-    /// Gives everything back while the member is still served, and hears all that the group had to say by then. Left to the
-    /// closing of the client, an assignment is taken for a revocation and ends its group, and the revocation behind it is
-    /// answered to nobody, and waits for ever. Once unsubscribed the group says nothing new.
     fn drop(&mut self) {
-        self.member.unsubscribe();
-        let until = Patience::of(LEAVE_WITHIN);
-        while !until.is_over() {
-            let before = self.member.context().rebalances.load(Ordering::SeqCst);
-            let said = self.member.poll(LOOK_UP_EVERY).is_some();
-            let is_quiet = !said && self.member.context().rebalances.load(Ordering::SeqCst) == before;
-            if is_quiet && self.member.assignment().is_ok_and(|assigned| assigned.count() == 0) {
-                return;
-            }
+        leave(&self.member);
+    }
+}
+
+fn join(inner: &Inner, group: &str, member: &str) -> Result<Authenticated<BaseConsumer<News>>, LogError> {
+    let options = &inner.options;
+    // Of an empty share that a broker gave it a member is not told.
+    let is_told = AtomicBool::new(options.group_protocol == GroupProtocol::Consumer);
+    let news = News { is_eager: options.assignment.is_eager(), is_told, ..News::default() };
+    let mut joined = BaseConsumer::from_config_and_context(&options.member(group, member), news).map_err(not_made)?;
+    let changed = Arc::clone(&inner.changed);
+    joined.set_nonempty_callback(move || changed.happened());
+    let joined = inner.tokens.authenticate(joined)?;
+    joined.subscribe(&[&options.topic]).map_err(unavailable)?;
+    Ok(joined)
+}
+
+/// Gives everything back while the member is still served, and hears all that the group had to say by then. Left to the closing of
+/// the client, an assignment is taken for a revocation and ends its group, and the revocation behind it is answered to nobody, and
+/// waits for ever. Once unsubscribed the group says nothing new.
+fn leave(member: &BaseConsumer<News>) {
+    member.unsubscribe();
+    let until = Patience::of(LEAVE_WITHIN);
+    while !until.is_over() {
+        let before = member.context().rebalances.load(Ordering::SeqCst);
+        let said = member.poll(LOOK_UP_EVERY).is_some();
+        let is_quiet = !said && member.context().rebalances.load(Ordering::SeqCst) == before;
+        if is_quiet && member.assignment().is_ok_and(|assigned| assigned.count() == 0) {
+            return;
         }
     }
 }

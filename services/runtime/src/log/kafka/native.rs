@@ -207,9 +207,6 @@ pub(super) fn membership<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Opti
     let metadata = NonNull::new(unsafe { sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) })?;
     // SAFETY: the strings belong to `metadata` and are copied before it is destroyed, which happens once.
     let (group, member, generation) = unsafe {
-        let text = |text: *const c_char| {
-            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
-        };
         let group = text(sys::rd_kafka_consumer_group_metadata_group_id(metadata.as_ptr()));
         let member = text(sys::rd_kafka_consumer_group_metadata_member_id(metadata.as_ptr()));
         let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata.as_ptr());
@@ -218,6 +215,55 @@ pub(super) fn membership<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Opti
     };
     let generation = u64::try_from(generation).ok()?;
     (!member.is_empty()).then_some(Membership { group, member, generation })
+}
+
+/// The members of a group whose members share by themselves, each as what it calls itself and what the group calls it. Every broker is
+/// asked for the group, and its coordinator for them.
+///
+/// # Errors
+/// Nobody who knows has answered.
+pub(super) fn members<C: ConsumerContext>(
+    asker: &BaseConsumer<C>,
+    group: &str,
+    wait: Duration,
+) -> Result<Vec<(String, String)>, RDKafkaErrorCode> {
+    let group = c_string(group);
+    let mut told: *const sys::rd_kafka_group_list = ptr::null();
+    // SAFETY: the name lives to the end of the function; what is told is destroyed below.
+    let answered = unsafe { sys::rd_kafka_list_groups(asker.client().native_ptr(), group.as_ptr(), &raw mut told, millis(wait)) };
+    let is_partial = answered == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTIAL;
+    let Some(list) = NonNull::new(told.cast_mut()) else { return Err(answered.into()) };
+    // SAFETY: the list is whole until it is destroyed, once, when everything was copied.
+    let found = unsafe {
+        let groups = slice(list.as_ref().groups, list.as_ref().group_cnt);
+        let found = groups.first().map(|group| {
+            let members = slice(group.members, group.member_cnt).iter();
+            (group.err, members.map(|member| (text(member.client_id), text(member.member_id))).collect())
+        });
+        sys::rd_kafka_group_list_destroy(list.as_ptr());
+        found
+    };
+    match found {
+        Some((sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR, members)) => Ok(members),
+        Some((error, _)) => Err(error.into()),
+        // Whoever did not answer may be its coordinator.
+        None if is_partial => Err(answered.into()),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// # Safety
+/// `text` is null, or a string that ends.
+unsafe fn text(text: *const c_char) -> String {
+    // SAFETY: the caller's.
+    if text.is_null() { String::new() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned() }
+}
+
+/// # Safety
+/// `first` is null, or the first of so many to the end of `'a`.
+unsafe fn slice<'a, T>(first: *const T, count: c_int) -> &'a [T] {
+    // SAFETY: the caller's.
+    if first.is_null() { &[] } else { unsafe { std::slice::from_raw_parts(first, usize::try_from(count).unwrap_or(0)) } }
 }
 
 // === transactions ===
