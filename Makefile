@@ -55,7 +55,6 @@ test: setup ## everything, part by part, each with its time
 	@KAFKA_SECURE=1 $(PART) "kafka: contract" ./deploy/kafka/kafka run cargo test $(HOUSE) --test kafka -- --nocapture
 	@KAFKA_SECURE=1 $(PART) "kafka: command and examples" ./deploy/kafka/kafka run cargo test $(HOUSE) --test on_kafka -- --nocapture
 	@$(PART) "kafka: kills and zombies"   ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka:: -- --nocapture --test-threads 1 --skip kafka::brokers
-	@KAFKA_NODES=3 $(PART) "kafka: brokers fall" ./deploy/kafka/kafka run cargo test $(HOUSE) --test torture kafka::brokers -- --nocapture --test-threads 1
 	@$(PART) --summary
 
 torture: build ## ten times what `make test` bears: hostile input, 500 kills and 200 on Kafka, 6,000 altered logs, a minute of overload

@@ -271,6 +271,18 @@ pub fn memory_bytes(pid: u32) -> Option<u64> {
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }
 
+/// Seconds of the processor that a process has had, threads of its libraries included (proc(5), stat: utime and stime).
+///
+/// # Panics
+/// When there is no such process.
+pub fn cpu_s(pid: u32) -> f64 {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("this is Linux, and the process is there");
+    let (_, fields) = stat.rsplit_once(')').expect("the name stands in parentheses");
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number"));
+    ticks.sum::<f64>() / TICKS_A_SECOND
+}
+
 /// A request by itself: status, and the body as JSON where it is some.
 ///
 /// # Errors

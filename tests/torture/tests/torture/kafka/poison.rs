@@ -14,6 +14,7 @@ use torture::dice::{dice, seed, tenth_or_whole};
 use torture::facts::lived;
 use torture::ground::{eventually, load, moment, say};
 use torture::kafka::{KafkaTopic, PARTITIONS, beside_a_broker};
+use torture::program::cpu_s;
 use wire::{Body, Event, Offset, Partition, Record, RecordRefused, StoredRecord, Timestamp};
 
 use super::addressed;
@@ -116,7 +117,7 @@ fn is_unreadable(stored: &StoredRecord) -> bool {
 fn read<M: Machine>(topic: &KafkaTopic, round: usize) -> f64 {
     let options = KafkaOptions { namespace: format!("{}.{}.{round}.", topic.name(), M::SERVICE), ..topic.options().clone() };
     let log: Arc<dyn Log> = KafkaLog::open(options).expect("the topic is there");
-    let begun = cpu_s();
+    let begun = cpu_s(std::process::id());
     let mut pump = Pump::<M>::new(Arc::clone(&log), PumpOptions::default());
     let (mut seen, begun_at) = (0, moment());
     loop {
@@ -133,16 +134,7 @@ fn read<M: Machine>(topic: &KafkaTopic, round: usize) -> f64 {
             seen = log.wait(seen, std::time::Duration::from_millis(20));
         }
     }
-    cpu_s() - begun
-}
-
-/// Seconds of the processor that this process has had, threads of its libraries included (proc(5), stat: utime and stime).
-fn cpu_s() -> f64 {
-    const TICKS_A_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("this is Linux");
-    let (_, fields) = stat.rsplit_once(')').expect("the name stands in parentheses");
-    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("a number"));
-    ticks.sum::<f64>() / TICKS_A_SECOND
+    cpu_s(std::process::id()) - begun
 }
 
 /// What the audit room said, in order.
