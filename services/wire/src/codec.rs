@@ -147,7 +147,7 @@ impl Codec {
         let today = |kind: &Kind| Known::new(*kind, parse(kind.schema_text()), kind.schema_text());
         let old = |(kind, text): &(Kind, &'static str)| Known::new_old(*kind, text);
         let all = || history.iter().map(old).chain(Kind::ALL.iter().map(today));
-        let mut readers: Vec<Known> = all().chain(all().filter_map(Known::as_framed_before)).collect();
+        let mut readers: Vec<Known> = all().chain(all().filter_map(Known::framed_before)).collect();
         readers.sort_by_key(|known| fingerprint(&known.framing));
         let fingerprints = readers.iter().filter_map(|known| fingerprint(&known.framing)).collect();
         Self { today: Kind::ALL.iter().map(today).collect(), readers, fingerprints }
@@ -217,7 +217,7 @@ impl Known {
     }
 
     /// As its values were framed before the fingerprint was that of the specification, where that made a difference.
-    fn as_framed_before(self) -> Option<Self> {
+    fn framed_before(self) -> Option<Self> {
         let framing = framing_by_the_library(self.schema);
         (framing != self.framing).then_some(Self { framing, ..self })
     }
