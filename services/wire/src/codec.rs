@@ -114,10 +114,11 @@ struct Known {
 struct Codec {
     /// Today's schemas, by kind.
     today: Vec<Known>,
-    /// Every schema that is read, in the order of `fingerprints`.
+    /// Every schema that is read.
     readers: Vec<Known>,
-    /// The fingerprints of `readers` as numbers, in order: every record is looked up here, mostly to be passed unread.
-    fingerprints: Vec<u64>,
+    /// The fingerprints of `readers` as numbers, in order, each with its place there: every record is looked up here, mostly to be
+    /// passed unread. Where Avro's and the one that values were framed by before differ, a schema has both.
+    fingerprints: Vec<(u64, usize)>,
 }
 
 struct Encode<'a>(&'a Known);
@@ -146,10 +147,14 @@ impl Codec {
         apache_avro::util::max_allocation_bytes(limits::VALUE_BYTES_MAX);
         let today = |kind: &Kind| Known::new(*kind, parse(kind.schema_text()), kind.schema_text());
         let old = |(kind, text): &(Kind, &'static str)| Known::new_old(*kind, text);
-        let all = || history.iter().map(old).chain(Kind::ALL.iter().map(today));
-        let mut readers: Vec<Known> = all().chain(all().filter_map(Known::framed_before)).collect();
-        readers.sort_by_key(|known| fingerprint(&known.framing));
-        let fingerprints = readers.iter().filter_map(|known| fingerprint(&known.framing)).collect();
+        let readers: Vec<Known> = history.iter().map(old).chain(Kind::ALL.iter().map(today)).collect();
+        let of_each = |(place, known): (usize, &Known)| {
+            let framings = [known.framing, framing_by_the_library(known.schema)];
+            framings.map(|framing| (fingerprint(&framing).expect("a framing has one"), place))
+        };
+        let mut fingerprints: Vec<(u64, usize)> = readers.iter().enumerate().flat_map(of_each).collect();
+        fingerprints.sort_unstable();
+        fingerprints.dedup();
         Self { today: Kind::ALL.iter().map(today).collect(), readers, fingerprints }
     }
 
@@ -158,8 +163,9 @@ impl Codec {
     }
 
     fn known(&self, value: &[u8]) -> Option<&Known> {
-        let place = self.fingerprints.binary_search(&fingerprint(value)?).ok()?;
-        Some(&self.readers[place])
+        let fingerprint = fingerprint(value)?;
+        let nth = self.fingerprints.binary_search_by_key(&fingerprint, |(known, _)| *known).ok()?;
+        Some(&self.readers[self.fingerprints[nth].1])
     }
 
     fn decode(&self, value: &[u8]) -> Result<Body, Refusal> {
@@ -214,12 +220,6 @@ impl Known {
         let framing = framing(schema);
         let writer = GenericDatumWriter::builder(schema).build().expect("every schema in schemas/ resolves");
         Self { kind, text, framing, schema, writer, reader, is_old }
-    }
-
-    /// As its values were framed before the fingerprint was that of the specification, where that made a difference.
-    fn framed_before(self) -> Option<Self> {
-        let framing = framing_by_the_library(self.schema);
-        (framing != self.framing).then_some(Self { framing, ..self })
     }
 }
 

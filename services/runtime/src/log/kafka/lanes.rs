@@ -90,9 +90,7 @@ impl Lanes {
 
     /// Whoever waits for these deliveries has given up: what of theirs was not sent yet is not sent any more.
     pub(super) fn withdraw(&self, deliveries: &Deliveries) {
-        for lane in &self.road.lanes.lanes {
-            locked(lane).waiting.retain(|waiting| !waiting.receipt.is_told_to(deliveries));
-        }
+        self.road.lanes.withdraw(deliveries);
     }
 }
 
@@ -138,6 +136,12 @@ impl Road {
 impl Table {
     fn of(&self, partition: Partition) -> &Mutex<Lane> {
         &self.lanes[partition.0 as usize]
+    }
+
+    fn withdraw(&self, deliveries: &Deliveries) {
+        for lane in &self.lanes {
+            locked(lane).waiting.retain(|waiting| !waiting.receipt.is_told_to(deliveries));
+        }
     }
 }
 
@@ -247,5 +251,20 @@ mod tests {
         drop(receipts);
         assert_eq!(heard.try_recv(), Ok(Some(Partition(0))));
         assert!(is_taken(), "it is kept for those who wait");
+    }
+
+    #[test]
+    fn whoever_gives_up_takes_along_what_was_not_sent_and_nothing_of_anybody_else() {
+        let (freed, _heard) = channel();
+        let lanes = Table { lanes: vec![Mutex::default()], freed };
+        let append = Arc::new(vec![to(0, fact("a", "a"))]);
+        let [one, another] = [Deliveries::of(1), Deliveries::of(1)];
+        for deliveries in [&one, &another, &one] {
+            let waiting = Waiting { append: Arc::clone(&append), place: 0, receipt: deliveries.receipt(0) };
+            locked(lanes.of(Partition(0))).waiting.push_back(waiting);
+        }
+        lanes.withdraw(&one);
+        let left = locked(lanes.of(Partition(0))).take();
+        assert_eq!(left.iter().map(|waiting| waiting.receipt.is_told_to(&another)).collect::<Vec<_>>(), [true]);
     }
 }
